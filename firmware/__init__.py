@@ -1,0 +1,1 @@
+"""Host tools that turn a checkout into what lies in a board's flash: compiled modules, filesystem, images."""
