@@ -1,0 +1,171 @@
+"""The boot script: settings, network, server thread, WebREPL, the user's app.py, a summary on the console."""
+
+import os
+import sys
+import time
+
+import machine
+from micropAsyncWeb import MicropAsyncWeb, Response
+from micropython import const
+
+import device
+
+from . import log, loop, storage
+from .network_service import NetworkService, ap_password
+
+try:
+    from _firmware_version import VERSION
+except ImportError:
+    VERSION = "unknown"
+
+_NETWORK_WAIT_MS = const(5000)  # the prompt does not wait longer for an address
+
+hostname = ""
+network_service = None
+webrepl_port = 0  # 0: WebREPL is off
+problems = []  # what a user should know and mend, one line each
+
+
+def start():
+    """What device.start() does; returns at once when the server runs already."""
+    global hostname, network_service
+    if loop.running():
+        return
+    before = log.count
+    problems.clear()
+    config, found = _load_settings()
+    device.config = config
+    log.level = log.NAMES[config["log"]["level"]]
+    for problem in found:
+        _problem(problem)
+    if storage.state not in ("ok", "new"):
+        problems.append("the filesystem is " + storage.state)
+    hostname = config["hostname"] or _default_hostname()
+    network_service = _network(config["wifi"])
+    device.server = _server(config["server"])
+    loop.start(_services())
+    _start_webrepl(config["webrepl"])
+    _wait_for_network()
+    _import_app()
+    _summary(before)
+
+
+def _load_settings():
+    from . import settings
+
+    loaded = settings.load()
+    # Its table and checks are of no more use until the next start, and they are several KB.
+    sys.modules.pop(settings.__name__)
+    del device.settings
+    return loaded
+
+
+def _default_hostname():
+    return "maw-" + machine.unique_id()[-3:].hex()
+
+
+def _network(config):
+    service = NetworkService(config, hostname)
+    try:
+        service.prepare()
+    except Exception as error:
+        log.exception("network", error)
+        problems.append("the network cannot be used: %s" % error)
+        return None
+    return service
+
+
+def _server(config):
+    server = MicropAsyncWeb(
+        port=config["port"],
+        webroot=config["webroot"],
+        indexFile=config["index"],
+        maxConnections=config["maxConnections"],
+    )
+    server.log = _server_log
+    server.appendRoutes([["/api/status", _answer_status]])
+    return server
+
+
+def _server_log(level, text, error):
+    if error is not None:
+        log.exception(text, error)
+    else:
+        log.write(log.NAMES.get(level, log.INFO), "%s", text)
+
+
+async def _answer_status(request):
+    from .vitals import snapshot
+
+    await Response.sendJson(request, snapshot())
+
+
+def _services():
+    services = [("server", device.server.runAsync)]
+    if network_service:
+        services.append(("network", network_service.run))
+    return services
+
+
+def _start_webrepl(config):
+    global webrepl_port
+    webrepl_port = 0
+    if not (config["enabled"] and config["password"]):
+        return
+    try:
+        import webrepl
+
+        webrepl.start(port=config["port"], password=config["password"])
+        webrepl_port = config["port"]
+    except Exception as error:
+        log.exception("WebREPL", error)
+        problems.append("WebREPL does not start: %s" % error)
+
+
+def _import_app():
+    """The user's app.py, on the main thread; one that fails does not stop the board."""
+    try:
+        os.stat("/app.py")
+    except OSError:
+        return
+    try:
+        __import__("app")
+    except Exception as error:
+        log.exception("app.py", error)
+        problems.append("app.py failed: %s: %s" % (type(error).__name__, error))
+        sys.print_exception(error)
+
+
+def _wait_for_network():
+    deadline = time.ticks_add(time.ticks_ms(), _NETWORK_WAIT_MS)
+    while network_service and not network_service.settled:
+        if time.ticks_diff(deadline, time.ticks_ms()) <= 0:
+            return
+        time.sleep_ms(20)
+
+
+def _summary(before):
+    """What a person at the console wants to know first; `before` is log.count at the start."""
+    address = network_service.address() if network_service else ""
+    print("microAsyncWeb %s on %s" % (VERSION, hostname))
+    if address:
+        print("  page     " + page_url(address, device.config["server"]["port"]))
+        if webrepl_port:
+            print("  WebREPL  ws://%s:%d/" % (address, webrepl_port))
+    elif network_service and network_service.state == "connecting":
+        print("  network  still connecting to " + network_service.ssid)
+    if network_service and network_service.ap_ssid:
+        password = ap_password(device.config["wifi"]["ap"])
+        print("  access point %s, password %s" % (network_service.ap_ssid, password))
+    for _stamp, severity, text in log.records(log.WARNING, before):
+        print("  %s: %s" % (log.name(severity), text))
+
+
+def page_url(address, port):
+    """http://address/ with the port unless it is 80."""
+    return "http://%s/" % address if port == 80 else "http://%s:%d/" % (address, port)
+
+
+def _problem(text):
+    problems.append(text)
+    log.warning(text)

@@ -1,0 +1,79 @@
+"""What the board knows about itself: the values of /api/status."""
+
+import gc
+import os
+import sys
+
+import esp32
+import machine
+
+import device
+
+from . import boot, loop, storage
+
+_CAUSES = {
+    "power on": "PWRON_RESET",
+    "reset": "HARD_RESET",
+    "watchdog": "WDT_RESET",
+    "deep sleep": "DEEPSLEEP_RESET",
+    "soft reset": "SOFT_RESET",
+}
+
+
+def snapshot():
+    """The live values as a dict that JSON can carry; sizes in bytes, uptime in seconds, rssi in dBm."""
+    service = boot.network_service
+    address = service.address() if service else ""
+    port = device.config["server"]["port"]
+    values = {
+        "hostname": boot.hostname,
+        "address": address,
+        "page": boot.page_url(address, port) if address else "",
+        "network": {
+            "state": service.state if service else "off",
+            "ssid": service.ssid if service else "",
+            "accessPoint": service.ap_ssid if service else "",
+            "problem": service.problem if service else "",
+            "rssi": service.rssi() if service else None,
+        },
+        "uptime": loop.uptime_s,
+        "resetCause": _reset_cause(),
+        "requests": getattr(device.server, "requests", 0),
+        "memory": {"free": gc.mem_free(), "used": gc.mem_alloc(), "idfFree": _idf_free()},
+        "flash": _flash(),
+        "firmware": boot.VERSION,
+        "micropython": "%d.%d.%d" % sys.implementation[1][:3],
+        "machine": os.uname().machine,
+        "problems": boot.problems,
+    }
+    celsius = _temperature()
+    if celsius is not None:
+        values["temperature"] = celsius
+    return values
+
+
+def _reset_cause():
+    cause = machine.reset_cause()
+    for words, name in _CAUSES.items():
+        if getattr(machine, name, None) == cause:
+            return words
+    return str(cause)
+
+
+def _idf_free():
+    """Free bytes of all heap regions of ESP-IDF, which Wi-Fi and sockets live in."""
+    return sum(region[1] for region in esp32.idf_heap_info(esp32.HEAP_DATA))
+
+
+def _flash():
+    try:
+        block, _fragment, total, free = os.statvfs("/")[:4]
+    except OSError:
+        block = total = free = 0
+    return {"filesystem": block * total, "free": block * free, "state": storage.state}
+
+
+def _temperature():
+    """Of the chip in degrees Celsius, or None where it has no such sensor."""
+    read = getattr(esp32, "mcu_temperature", None)
+    return read() if read else None

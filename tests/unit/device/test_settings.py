@@ -1,0 +1,191 @@
+"""boot.json on the device: the same verdicts as the schema on the host, and defaults for what is wrong."""
+
+import json
+
+import jsonschema
+import pytest
+
+from firmware import bootjson
+from unit.device import vm
+
+SCHEMA = json.loads(bootjson.SCHEMA.read_text("utf-8"))
+
+GOOD = [
+    {},
+    {"hostname": "a"},
+    {"hostname": "green-house-2", "watchdog": 0},
+    {"hostname": "x" * 32, "watchdog": 600},
+    {"wifi": {"networks": [{"ssid": "home", "password": "12345678"}, {"ssid": "ü" * 32}]}},
+    {"wifi": {"networks": [{"ssid": "a", "password": ""}] * 8, "country": "DE"}},
+    {"wifi": {"static": {"ip": "192.168.1.2", "netmask": "255.255.255.0", "gateway": "", "dns": "0.0.0.0"}}},
+    {"wifi": {"ap": {"mode": "never", "ssid": "", "password": "x" * 63}}},
+    {"server": {"port": 1, "webroot": "/", "index": "i", "core": 1, "maxConnections": 16}},
+    {"server": {"port": 65535.0}},
+    {"admin": {"password": "p" * 64}, "webrepl": {"enabled": False, "password": "1234", "port": 8266}},
+    {"time": {"ntp": ""}, "log": {"level": "debug", "syslog": "host"}, "watchdog": 5},
+]
+BAD = [
+    [],
+    "text",
+    None,
+    {"hostname": ""},
+    {"hostname": "-a"},
+    {"hostname": "a-"},
+    {"hostname": "a_b"},
+    {"hostname": "ä"},
+    {"hostname": "x" * 33},
+    {"hostname": "ab\n"},
+    {"hostname": 3},
+    {"hostname": None},
+    {"wifi": []},
+    {"wifi": {"networks": {}}},
+    {"wifi": {"networks": [{"ssid": "a"}] * 9}},
+    {"wifi": {"networks": [{}]}},
+    {"wifi": {"networks": ["a"]}},
+    {"wifi": {"networks": [{"ssid": ""}]}},
+    {"wifi": {"networks": [{"ssid": "x" * 33}]}},
+    {"wifi": {"networks": [{"ssid": "a", "password": "1234567"}]}},
+    {"wifi": {"networks": [{"ssid": "a", "password": "x" * 64}]}},
+    {"wifi": {"country": "de"}},
+    {"wifi": {"country": "DEU"}},
+    {"wifi": {"static": {"ip": "192.168.1"}}},
+    {"wifi": {"static": {"ip": "192.168.1.256"}}},
+    {"wifi": {"static": {"ip": "192.168.01.1"}}},
+    {"wifi": {"static": {"ip": "1.2.3.4."}}},
+    {"wifi": {"static": {"ip": "1..3.4"}}},
+    {"wifi": {"static": {"ip": "1.2.3.4.5"}}},
+    {"wifi": {"static": {"ip": "a.b.c.d"}}},
+    {"wifi": {"ap": {"mode": "sometimes"}}},
+    {"wifi": {"ap": {"mode": ""}}},
+    {"wifi": {"ap": {"mode": "fallback|always"}}},
+    {"wifi": {"ap": {"password": "short"}}},
+    {"server": {"port": 0}},
+    {"server": {"port": 65536}},
+    {"server": {"port": 80.5}},
+    {"server": {"port": "80"}},
+    {"server": {"port": True}},
+    {"server": {"webroot": "webroot"}},
+    {"server": {"webroot": ""}},
+    {"server": {"index": "a/b"}},
+    {"server": {"index": ""}},
+    {"server": {"core": 2}},
+    {"server": {"maxConnections": 17}},
+    {"admin": {"password": "p" * 65}},
+    {"webrepl": {"enabled": 1}},
+    {"webrepl": {"password": "123"}},
+    {"webrepl": {"password": "1234567890"}},
+    {"log": {"level": "loud"}},
+    {"time": {"ntp": 5}},
+    {"watchdog": 4},
+    {"watchdog": 601},
+    {"watchdog": -1},
+    {"watchdog": False},
+]
+
+
+def on_device(tmp_path, documents):
+    """[[settings, problems]] of device/settings.py for each document."""
+    (tmp_path / "documents.json").write_text(json.dumps(documents), "utf-8")
+    program = """
+import json
+from device import settings
+with open("documents.json") as file:
+    documents = json.load(file)
+print(json.dumps([settings.check(document) for document in documents]))
+"""
+    return json.loads(vm.run(program, tmp_path))
+
+
+def schema_leaves(schema=SCHEMA, prefix=""):
+    """{dotted path: its schema} for everything that is not an object."""
+    if "$ref" in schema:
+        schema = SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]]
+    if schema.get("type") == "object":
+        leaves = {}
+        for key, inner in schema["properties"].items():
+            leaves.update(schema_leaves(inner, f"{prefix}.{key}" if prefix else key))
+        return leaves
+    if schema.get("type") == "array":
+        return {prefix: schema, **schema_leaves(schema["items"], prefix)}
+    return {prefix: schema}
+
+
+@pytest.mark.parametrize("documents", [GOOD, BAD], ids=["good", "bad"])
+def test_host_and_device_agree(tmp_path, documents):
+    device = [not problems for _settings, problems in on_device(tmp_path, documents)]
+    (tmp_path / "boot.json").write_text("")
+    host = []
+    for document in documents:
+        (tmp_path / "boot.json").write_text(json.dumps(document))
+        host.append(not any(finding.fatal for finding in bootjson.inspect(tmp_path / "boot.json")))
+    disagree = [
+        document for document, here, there in zip(documents, host, device, strict=True) if here != there
+    ]
+    assert disagree == []
+    assert host == [documents is GOOD] * len(documents)
+
+
+def test_table_and_schema_name_the_same_keys(tmp_path):
+    table = vm.run("from device import settings\nfor row in settings._TABLE: print(row[0])\n", tmp_path)
+    assert sorted(table.split()) == sorted(schema_leaves())
+
+
+def test_defaults_are_those_of_the_schema(tmp_path):
+    [[settings, problems]] = on_device(tmp_path, [{}])
+    assert problems == []
+    jsonschema.validate({**settings, "hostname": "x", "wifi": {**settings["wifi"], "country": "DE"}}, SCHEMA)
+    for path, schema in schema_leaves().items():
+        if "default" in schema:
+            value = settings
+            for key in path.split("."):
+                value = value[key]
+            assert value == schema["default"], path
+
+
+def test_what_is_wrong_gets_its_default_and_the_rest_stays(tmp_path):
+    document = {
+        "hostname": "ok",
+        "server": {"port": 99999, "index": "start.htm", "colour": 1},
+        "wifi": {"networks": [{"ssid": ""}, {"ssid": "home", "password": "x"}, 7]},
+        "webrepl": {"password": "far too long"},
+    }
+    [[settings, problems]] = on_device(tmp_path, [document])
+    assert settings["hostname"] == "ok"
+    assert settings["server"] == {
+        "port": 80,
+        "webroot": "/webroot",
+        "index": "start.htm",
+        "core": 0,
+        "maxConnections": 8,
+    }
+    assert settings["wifi"]["networks"] == [{"ssid": "home", "password": ""}]
+    assert settings["webrepl"]["password"] == ""
+    assert "boot.json: server.port is 99999, must be a number, 1 to 65535; using 80" in problems
+    assert "boot.json: unknown key server.colour is ignored" in problems
+    assert not any("far too long" in problem for problem in problems)
+    assert len(problems) == 6
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "there is no such file"),
+        (b"", "not JSON at line 1"),
+        (b'{\n"a": 1,\n"b": tru\n}', "not JSON at line 3"),
+        (b'{"hostname": "a"', "not JSON at line 1"),
+        (b"\xff\xfe\x00", "not JSON at line 1"),
+        (b" " * 9000, "larger than 8192 bytes"),
+    ],
+)
+def test_unreadable_file_gives_defaults_and_says_why(tmp_path, content, words):
+    if content is not None:
+        (tmp_path / "boot.json").write_bytes(content)
+    program = """
+from device import settings
+values, problems = settings.load("boot.json")
+print(values["server"]["port"], problems)
+"""
+    printed = vm.run(program, tmp_path)
+    assert printed.startswith("80 ['boot.json: ")
+    assert words in printed
+    assert printed.count("boot.json: ") == 1

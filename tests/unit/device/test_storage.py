@@ -1,0 +1,112 @@
+"""The filesystem at start: mounted, rescued or left alone, after each kind of damage to its superblocks."""
+
+import pytest
+
+from firmware import filesystem
+from unit.device import vm
+
+SIZE = 64 * 4096
+FILES = {"boot.json": b"{}", "webroot/index.html": b"x" * 5000}
+PROGRAM = """
+import os, vfs
+vfs.umount("/")
+vfs.mount(vfs.VfsPosix(), "/host")
+os.chdir("/host" + HERE)
+sys.path[:] = [folder if folder[:1] != "/" else "/host" + folder for folder in sys.path]
+from device import log, storage
+print(storage.mount(), [text.split(";")[0] for _, _, text in log.records()])
+try:
+    print(sorted(os.listdir("/")))
+    with open("/new", "w") as file:
+        file.write("x")
+    print("written")
+except OSError as error:
+    print(error)
+"""
+
+
+@pytest.fixture
+def chip(tmp_path):
+    """A chip whose flash holds a filesystem with FILES, and start() that tells what the board finds."""
+
+    class Chip:
+        flash = tmp_path / "vfs.bin"
+
+        def spoil(self, block, byte):
+            data = bytearray(self.flash.read_bytes())
+            data[block * 4096 : (block + 1) * 4096] = bytes([byte]) * 4096
+            self.flash.write_bytes(data)
+
+        def start(self, more=""):
+            return vm.run(f"HERE = {str(tmp_path)!r}" + PROGRAM + more, tmp_path).splitlines()
+
+    # Folders first: each makes a new entry in the superblock pair, so that its two blocks differ.
+    Chip.flash.write_bytes(filesystem.build(FILES, SIZE))
+    return Chip()
+
+
+def test_good(chip):
+    assert chip.start() == ["ok []", "['boot.json', 'host', 'webroot']", "written"]
+
+
+def test_new_chip_is_formatted(chip):
+    chip.flash.write_bytes(b"\xff" * SIZE)
+    assert chip.start() == ["new ['the flash was erased: made an empty filesystem']", "['host']", "written"]
+    assert chip.start()[0] == "ok []"
+    assert filesystem.read(chip.flash.read_bytes()) == {"new": b"x"}
+
+
+def test_both_superblocks_damaged_is_left_as_it_is(chip):
+    chip.spoil(0, 0)
+    chip.spoil(1, 0)
+    before = chip.flash.read_bytes()
+    lines = chip.start()
+    assert lines[0] == "damaged ['the filesystem is damaged and was left as it is']"
+    assert "written" not in lines
+    assert chip.flash.read_bytes() == before
+
+
+def test_superblocks_erased_but_data_behind_is_not_a_new_chip(chip):
+    chip.spoil(0, 0xFF)
+    chip.spoil(1, 0xFF)
+    before = chip.flash.read_bytes()
+    assert chip.start()[0].startswith("damaged")
+    assert chip.flash.read_bytes() == before
+
+
+def test_lost_root_is_noticed_and_read_only(chip):
+    """One superblock block gone can leave the older one, whose root is empty."""
+    chip.start()
+    intact = chip.flash.read_bytes()
+    outcomes = []
+    for block in (0, 1):
+        chip.flash.write_bytes(intact)
+        chip.spoil(block, 0)
+        before = chip.flash.read_bytes()
+        lines = chip.start()
+        state = lines[0].split(" ")[0]
+        outcomes.append(state)
+        if state == "empty":
+            assert "lost its files and is read-only" in lines[0]
+            assert lines[1] == "['host']"
+            assert chip.flash.read_bytes() == before
+        else:
+            assert lines[0] == "ok []"
+            assert "'boot.json'" in lines[1]
+    assert outcomes.count("empty") <= 1
+
+
+def test_emptied_by_its_user_can_be_formatted(chip):
+    chip.start()
+    chip.flash.write_bytes(filesystem.build({}, SIZE))
+    assert chip.start()[0].startswith("empty")
+    lines = chip.start(
+        "storage.format()\nopen('/again', 'w').close()\nprint(storage.state, os.listdir('/'))\n"
+    )
+    assert lines[-1] == "new ['host', 'again']"
+    assert chip.start()[0] == "ok []"
+
+
+def test_no_partition(chip):
+    chip.flash.unlink()
+    assert chip.start()[0] == "missing [\"the flash has no partition 'vfs', there is no filesystem\"]"
