@@ -1,0 +1,101 @@
+"""Command line of the desktop board: python -m ports.unix run | control."""
+
+import argparse
+import asyncio
+import json
+import re
+import sys
+
+from firmware.errors import FirmwareError
+from ports.unix.client import ControlClient, ControlError
+from ports.unix.errors import BoardError
+
+# MicroPython on an ESP32 without PSRAM has 165 KB free at the prompt, some 110 KB of it with Wi-Fi on.
+# Objects of this 64-bit VM are about twice as large, so 210 KB free are the same; the firmware and the
+# stand-ins take 110 KB.
+HEAP_DEFAULT = "320k"
+USAGE_ERROR = 2
+
+
+def main(arguments=None):
+    """Returns the exit status: 0, 1 when the board refused a request, 2 when it cannot start."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except ControlError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except (BoardError, FirmwareError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USAGE_ERROR
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="python -m ports.unix", description="The desktop board.")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    run = verbs.add_parser("run", help="switch the board on")
+    run.set_defaults(run=_run)
+    run.add_argument(
+        "--http-port", type=_port, metavar="N", help="port of its page (8080 or the next free; 0: any)"
+    )
+    run.add_argument(
+        "--webrepl-port", type=_port, metavar="N", help="port of WebREPL (8266 or the next free; 0: any)"
+    )
+    run.add_argument("--console", default="build/console", help="link to its serial port (%(default)s)")
+    run.add_argument("--control", default="build/control", help="control socket (%(default)s)")
+    run.add_argument("--flash", default="build/flash.bin", help="flash image (%(default)s)")
+    run.add_argument(
+        "--heap", type=_heap, default=HEAP_DEFAULT, help="MicroPython heap in bytes (%(default)s)"
+    )
+    run.add_argument("--air", metavar="FILE.json", help="access points around it (those of its boot.json)")
+    run.add_argument("--no-terminal", dest="terminal", action="store_false", help="no REPL in this terminal")
+    run.add_argument("--banner", choices=["text", "json"], default="text", help="for people or for programs")
+
+    control = verbs.add_parser("control", help="reset, unplug, … a running board")
+    control.set_defaults(run=_control)
+    control.add_argument("do", metavar="VERB", help="info, reset, power, crash, cut, air, pin or wait")
+    control.add_argument(
+        "args", nargs="?", type=_object, default={}, metavar="JSON", help="""such as '{"on": false}'"""
+    )
+    control.add_argument("--control", default="build/control", help="control socket (%(default)s)")
+    return parser
+
+
+def _run(options):
+    from ports.unix.run import Settings, run
+
+    arguments = {name: value for name, value in vars(options).items() if name not in ("verb", "run")}
+    asyncio.run(run(Settings(**arguments)))
+    return 0
+
+
+def _control(options):
+    with ControlClient(options.control) as client:
+        print(json.dumps(client.request(options.do, **options.args), indent=1))
+    return 0
+
+
+def _port(text):
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"'{text}' is no port (0 to 65535)")
+    return int(text)
+
+
+def _heap(text):
+    if not re.fullmatch(r"[1-9][0-9]*[kKmM]?", text):
+        raise argparse.ArgumentTypeError(f"'{text}' is no size such as 320k")
+    return text
+
+
+def _object(text):
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"no JSON: {error}") from error
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError("the arguments are a JSON object")
+    return value
+
+
+if __name__ == "__main__":
+    sys.exit(main())

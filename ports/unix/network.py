@@ -1,0 +1,140 @@
+"""Where the device's network ends are on the computer: on the loopback interface, some on another port."""
+
+import asyncio
+import errno
+import ipaddress
+import socket
+
+from ports.unix.errors import BoardError
+
+HOST = "127.0.0.1"
+HTTP_PORT = 80
+WEBREPL_PORT = 8266
+_PRIVILEGED_END = 1024
+_PRIVILEGED_OFFSET = 10000  # a device's port 53 is 10053 here
+_SEARCHED = 100  # ports that are tried after the default one
+
+
+class Reservation:
+    """A TCP port of the computer, kept for the board until it listens there itself.
+
+    `port`: this very one, 0 any free one. Without `exact` the next free one is taken if it is in use.
+    Raises BoardError, which names `option`.
+    """
+
+    def __init__(self, port, option, exact=True):
+        last = port if exact else port + _SEARCHED
+        for candidate in range(port, last + 1):
+            self._socket = socket.socket()
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                self._socket.bind((HOST, candidate))
+                # Listening, because a port that is only bound can be bound by the next board too.
+                self._socket.listen(1)
+            except OSError as error:
+                self._socket.close()
+                failure = error
+                continue
+            self.port = self._socket.getsockname()[1]
+            return
+        span = f"port {port} is" if exact else f"ports {port} to {last} are"
+        if failure.errno == errno.EADDRINUSE:
+            raise BoardError(f"{span} in use; choose another with {option}, or 0 for any free one")
+        raise BoardError(f"{span} not to be had ({failure.strerror}); choose another with {option}")
+
+    def release(self):
+        """Let the board have it."""
+        self._socket.close()
+
+
+def is_listening(port):
+    """Whether some socket listens on the loopback `port`; found without connecting to it."""
+    with socket.socket() as probe:
+        # With this option a port with connections in TIME_WAIT can be bound, one that is listened on cannot.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return True
+    return False
+
+
+class Network:
+    """Maps the device's addresses and ports to the computer's, and looks names up for it.
+
+    `forwards`: {device port: computer port}. `radio` (Radio) knows the board's addresses and hostname.
+    `on_listen(device_port: int, port: int)` is called before the device listens on TCP.
+    """
+
+    def __init__(self, forwards, radio, on_listen):
+        self._forwards = forwards
+        self._radio = radio
+        self._on_listen = on_listen
+        self._lookups = {}
+        self.listening = {}
+
+    def register(self, bus):
+        """Bus operations net.listen, net.resolve and net.lookup."""
+        bus.register("net.listen", self._listen)
+        bus.register("net.resolve", self._resolve)
+        bus.register("net.lookup", self._lookup)
+
+    def reset(self):
+        """The VM and with it its sockets are gone."""
+        self.listening.clear()
+        for lookup in self._lookups.values():
+            lookup.cancel()
+        self._lookups.clear()
+
+    def _port(self, port, proto):
+        if proto == "tcp" and port in self._forwards:
+            return self._forwards[port]
+        return port + _PRIVILEGED_OFFSET if 0 < port < _PRIVILEGED_END else port
+
+    def _listen(self, args, blob):
+        """{host, port, proto: "tcp"|"udp"} -> {host, port} to bind instead."""
+        proto, port = args.get("proto", "tcp"), int(args["port"])
+        here = self._port(port, proto)
+        self.listening[f"{port}/{proto}"] = here
+        if proto == "tcp":
+            self._on_listen(port, here)
+        return {"host": HOST, "port": here}
+
+    def _resolve(self, args, blob):
+        """{host, port, proto?} -> {host, port} to connect or send to; only the board's own ends are moved."""
+        host, port = args["host"], int(args["port"])
+        if not self._is_own(host):
+            return {"host": host, "port": port}
+        return {"host": HOST, "port": self.listening.get(f"{port}/{args.get('proto', 'tcp')}", port)}
+
+    def _lookup(self, args, blob):
+        """{host} -> {} while it is under way, then once {address}: IPv4, "" when there is none."""
+        host = args["host"]
+        if self._is_own(host):
+            return {"address": HOST}
+        lookup = self._lookups.get(host)
+        if lookup is None:
+            lookup = asyncio.get_running_loop().create_task(_look_up(host))
+            self._lookups[host] = lookup
+        if not lookup.done():
+            return {}
+        del self._lookups[host]
+        return {"address": lookup.result()}
+
+    def _is_own(self, host):
+        name = self._radio.hostname.lower()
+        if host == "localhost" or (name and host.lower() in (name, f"{name}.local")):
+            return True
+        try:
+            return ipaddress.ip_address(host).is_loopback or host in self._radio.addresses()
+        except ValueError:
+            return False
+
+
+async def _look_up(host):
+    loop = asyncio.get_running_loop()
+    try:
+        found = await loop.getaddrinfo(host, None, family=socket.AF_INET, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return ""
+    return found[0][4][0]

@@ -1,0 +1,1 @@
+"""Tests of the desktop board itself: its host side, and its stand-ins on the VM."""
