@@ -1,0 +1,154 @@
+"""Interrupts: the hardware thread, which waits for the host's events (file descriptor 4) and for timers.
+
+The thread starts when something first needs it. It waits without the turn, takes it for an event, and hands
+callbacks of the user to the main thread, as interrupt handlers on a chip do with mp_sched_schedule().
+"""
+
+from json import loads
+from select import POLLIN, poll
+from struct import unpack
+from time import ticks_add, ticks_diff, ticks_ms
+
+from _chip import bus, turn
+
+_handlers = {}  # name of an event -> function(args, blob)
+_alarms = []  # objects with `deadline` (ticks_ms) and `expired()`
+_deferred = []  # callbacks held back by disable()
+_running = False
+_disabled = False
+_waiting = 0  # callbacks that the main thread has not begun
+
+_WAKE_AGAIN_MS = 20
+
+
+def on(name, handler):
+    """Have the hardware thread call `handler(args: dict, blob: bytes)` with the turn for each event `name`."""
+    _handlers[name] = handler
+    _start()
+
+
+def set_alarm(alarm):
+    """Have `alarm.expired()` called, with the turn, at `alarm.deadline` (ticks_ms).
+
+    `expired` returns the next deadline, or None when that was the last.
+    """
+    if alarm not in _alarms:
+        _alarms.append(alarm)
+    _start()
+    bus.call("irq.wake")  # the thread may be waiting for a later deadline
+
+
+def clear_alarm(alarm):
+    """Forget `alarm`, whether it was set or not."""
+    if alarm in _alarms:
+        _alarms.remove(alarm)
+
+
+def schedule(function, argument):
+    """Call `function(argument)` on the main thread.
+
+    Returns False when its queue is full: the event is lost.
+    """
+    global _waiting
+    if _disabled:
+        _deferred.append((function, argument))
+        return True
+    try:
+        turn.run_scheduled(_begin, (function, argument))
+    except RuntimeError:
+        return False
+    _waiting += 1
+    _wake_main()
+    return True
+
+
+def disable(state):
+    """Hold callbacks back (True) or let them go (False). Returns the state before."""
+    global _disabled
+    before, _disabled = _disabled, state
+    while not _disabled and _deferred and schedule(*_deferred[0]):
+        _deferred.pop(0)
+    return before
+
+
+def _begin(call):
+    global _waiting
+    _waiting -= 1
+    call[0](call[1])
+
+
+def _wake_main():
+    """Let a main thread that waits for input or time look for callbacks."""
+    if not (turn._main_waits or turn._main_holds):
+        bus.call("irq.main")
+
+
+def _start():
+    global _running
+    if not _running:
+        _running = True
+        turn.start_thread(_run)
+
+
+def _run():
+    """The hardware thread."""
+    file = open(4, "rb")
+    poller = poll()
+    poller.register(file, POLLIN)
+    while True:
+        for _, events in poller.ipoll(_next_timeout()):
+            if not events & POLLIN:
+                return  # the host has gone
+            _dispatch(file)
+        _expire()
+        if _waiting > 0:
+            _wake_main()
+
+
+def _next_timeout():
+    """Milliseconds to the next deadline, -1 without one."""
+    now = ticks_ms()
+    # A main thread that was just about to wait has missed the signal: it is sent again.
+    timeout = _WAKE_AGAIN_MS if _waiting > 0 else -1
+    for alarm in _alarms:
+        left = max(0, ticks_diff(alarm.deadline, now))
+        if timeout < 0 or left < timeout:
+            timeout = left
+    return timeout
+
+
+def _dispatch(file):
+    """Read one event and call its handler. A handler's exception is shown as that of a callback on a chip."""
+    json_len, blob_len = unpack("<HI", file.read(6))
+    args = loads(file.read(json_len))
+    blob = file.read(blob_len) if blob_len else b""
+    handler = _handlers.get(args["irq"])
+    if handler:
+        try:
+            handler(args, blob)
+        except Exception as e:
+            _report(e)
+
+
+def _expire():
+    now = ticks_ms()
+    for alarm in tuple(_alarms):
+        if alarm in _alarms and ticks_diff(alarm.deadline, now) <= 0:
+            deadline = alarm.expired()
+            if deadline is None:
+                clear_alarm(alarm)
+            else:
+                alarm.deadline = deadline
+
+
+def _report(exception):
+    import sys
+
+    sys.print_exception(exception)
+
+
+def periodic(deadline, period):
+    """The deadline `period` ms after `deadline`; beats that have passed already are left out."""
+    deadline = ticks_add(deadline, period)
+    late = ticks_diff(ticks_ms(), deadline)
+    return ticks_add(deadline, (late // period + 1) * period) if late > 0 else deadline

@@ -1,0 +1,60 @@
+"""`_thread` of the ESP32 port: a thread runs Python only with the turn, and waiting for a lock gives it up."""
+
+from _thread import allocate_lock as _allocate_lock
+from _thread import exit, get_ident
+
+from _chip import turn
+
+_stack_size = 5 * 1024
+
+
+class LockType:
+    """A lock, as `allocate_lock` returns it."""
+
+    def __init__(self):
+        lock = _allocate_lock()
+        self._acquire = lock.acquire
+        self.release = lock.release
+        self.locked = lock.locked
+
+    def acquire(self, waitflag=1, timeout=-1):
+        """Take the lock. Returns False when `waitflag` is 0 and somebody has it."""
+        if self._acquire(0):
+            return True
+        if not waitflag:
+            return False
+        turn.release()
+        try:
+            self._acquire()
+        finally:
+            turn.acquire()
+        return True
+
+    def __enter__(self):
+        self.acquire()
+        return self
+
+    def __exit__(self, *exc):
+        self.release()
+
+
+def allocate_lock():
+    """A new lock, not taken."""
+    return LockType()
+
+
+def start_new_thread(function, args, kwargs={}):
+    """Start a thread that calls `function(*args, **kwargs)`. Returns its identifier."""
+    if not callable(function):
+        raise TypeError("callable expected")
+    return turn.start_thread(function, tuple(args), kwargs)
+
+
+def stack_size(size=0):
+    """Remember the stack size for new threads and return the one before, as on a board.
+
+    It is not applied: frames of the 64-bit VM are larger than a chip's, so threads get the VM's own default.
+    """
+    global _stack_size
+    before, _stack_size = _stack_size, max(size, 4096) if size else 5 * 1024
+    return before
