@@ -1,0 +1,145 @@
+"""Reads the body of a request, with Content-Length or chunked (RFC 9112 sections 6 and 7)."""
+
+import json as _json
+from micropython import const
+
+from .parser import HttpError
+
+_LINE = const(256)  # of a chunk's size line, and of a trailer line
+_DRAIN = const(8192)
+_READ = const(3)  # the state of a connection whose handler waits for the body
+
+
+def _refuse(request, status):
+    # Where the next request would begin is lost.
+    request.keep = 0
+    raise HttpError(status)
+
+
+def _source(request, view):
+    # Some bytes of the connection into view.
+    conn = request.conn
+    if request.expect:
+        request.expect = 0
+        yield from conn.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+    rest = conn.rest
+    if rest:
+        count = min(len(rest), len(view))
+        view[:count] = rest[:count]
+        conn.rest = rest[count:]
+        return count
+    while True:
+        yield from conn.wait(_READ)
+        count = conn.sock.readinto(view)
+        if count:
+            return count
+        if count is not None:
+            conn.close()
+            raise OSError(104)
+
+
+def _line(request):
+    # One line of the chunked framing, without its CRLF.
+    conn = request.conn
+    line = b""
+    while True:
+        end = line.find(b"\n")
+        if end >= 0:
+            conn.rest = bytes(line[end + 1 :]) + conn.rest
+            if line[end - 1 : end] != b"\r":
+                _refuse(request, 400)
+            return bytes(line[: end - 1])
+        if len(line) > _LINE:
+            _refuse(request, 400)
+        more = bytearray(64)
+        count = yield from _source(request, memoryview(more))
+        line += more[:count]
+
+
+def readinto(request, buffer):
+    """Read a part of the body into buffer. Gives the number of bytes, 0 at the end."""
+    left = request.left
+    if not left:
+        return 0
+    view = memoryview(buffer)
+    if left < 0:
+        # Chunked: _left is -1, _chunk what is left of the chunk.
+        left = request.chunk
+        if not left:
+            line = yield from _line(request)
+            size = line.partition(b";")[0].strip(b" \t")
+            if not size or len(size) > 8 or size.strip(b"0123456789abcdefABCDEF"):
+                _refuse(request, 400)
+            left = int(size, 16)
+            request.total += left
+            if request.total > request.conn.server.maxBody:
+                _refuse(request, 413)
+            if not left:
+                count = 0
+                while (yield from _line(request)):
+                    count += 1
+                    if count > 16:
+                        _refuse(request, 431)
+                request.left = 0
+                return 0
+        count = yield from _source(request, view[:left])
+        left -= count
+        request.chunk = left
+        if not left and (yield from _line(request)):
+            _refuse(request, 400)
+        return count
+    count = yield from _source(request, view[:left])
+    request.left -= count
+    return count
+
+
+def read(request, size=-1):
+    """Read size bytes at most; all that is left without size."""
+    left = request.left
+    if size < 0 and left >= 0:
+        size = left
+    if size >= 0:
+        if 0 <= left < size:
+            size = left
+        data = bytearray(size)
+        view = memoryview(data)
+        pos = 0
+        while pos < size:
+            count = yield from readinto(request, view[pos:])
+            if not count:
+                break
+            pos += count
+        return bytes(view[:pos])
+    data = bytearray()
+    part = bytearray(256)
+    while True:
+        count = yield from readinto(request, part)
+        if not count:
+            return bytes(data)
+        data += part[:count]
+
+
+def body(request):
+    """The whole body as bytes. It can be asked for more than once."""
+    if request.left or request.data is None:
+        request.data = yield from read(request)
+    return request.data
+
+
+def json(request):
+    """The body as JSON. HttpError 400 if it is not."""
+    data = yield from body(request)
+    try:
+        return _json.loads(data)
+    except ValueError:
+        raise HttpError(400)
+
+
+def drain(request):
+    """Read what a handler left unread, so that the next request can follow; too much of it ends the connection."""
+    if request.expect or request.left > _DRAIN:
+        request.keep = 0
+    else:
+        part = bytearray(256)
+        while (yield from readinto(request, part)):
+            pass

@@ -1,0 +1,100 @@
+"""Parses the head of an HTTP/1.x request (RFC 9112 sections 2 to 6). Works on bytes, never touches a socket."""
+
+from binascii import unhexlify
+from micropython import const
+
+# Bits of the flags that parse_fields() returns.
+_HOST = const(1)
+_CLOSE = const(2)
+_EXPECT = const(4)
+_CHUNKED = const(8)
+_LENGTH = const(16)
+
+# The only fields that the server itself acts on; all others are parsed when a handler asks for them.
+_KNOWN = {
+    b"host": _HOST,
+    b"connection": _CLOSE,
+    b"expect": _EXPECT,
+    b"transfer-encoding": _CHUNKED,
+    b"content-length": _LENGTH,
+}
+
+# tchar of RFC 9110 section 5.6.2. bytes.strip() with this set leaves nothing of a valid token, at C speed; it looks
+# for each character from the left, so the frequent ones come first.
+_TCHAR = b"etaoinsrchdlupmfgyw-bvkxjqzCATHSEUROINDLPMGFYWBVKXJQZ0123456789_.!#$%&'*+^`|~"
+
+
+class HttpError(Exception):
+    """HttpError(status, reason=None): raised by a handler, ends its request with that error answer."""
+
+
+def parse_line(line):
+    """Split a request line with its CRLF into method (str), target (bytes) and minor version (RFC 9112 section 3)."""
+    parts = line.split(b" ")
+    if len(parts) == 3:
+        method, target, version = parts
+        for char in target:
+            if not 0x20 < char < 0x7F:
+                method = b""
+        if method and target and not method.strip(_TCHAR):
+            if version not in (b"HTTP/1.1\r\n", b"HTTP/1.0\r\n"):
+                from .refuse import other_version
+
+                version = other_version(version)
+            return method.decode(), target, version[7] & 1
+    raise HttpError(400)
+
+
+def parse_fields(block):
+    """Check the field lines of a head, each with its CRLF (RFC 9112 section 5) and read what frames the message.
+
+    Returns (flags, length): _HOST, _CLOSE and _EXPECT, and the length of the body, -1 if it is chunked.
+    """
+    flags = length = 0
+    lines = block.split(b"\r\n")
+    bad = lines.pop() != b""
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        # An empty name, a space before the colon and a folded line all fail here.
+        if not name or not colon or name.strip(_TCHAR) or b"\r" in value or b"\n" in value or b"\0" in value:
+            bad = True
+        kind = _KNOWN.get(name.lower(), 0)
+        value = value.strip(b" \t").lower()
+        if kind == _CLOSE:
+            if b"close" not in [token.strip(b" \t") for token in value.split(b",")]:
+                continue
+        elif kind == _EXPECT:
+            if value != b"100-continue":
+                continue
+        elif kind == _LENGTH:
+            if not value.isdigit() or flags & kind and length != int(value):
+                raise HttpError(400)
+            length = int(value)
+        else:
+            bad |= flags & kind
+            if kind == _CHUNKED and value != b"chunked":
+                raise HttpError(501)
+        flags |= kind
+    if flags & _CHUNKED:
+        bad |= flags & _LENGTH
+        length = -1
+    if bad:
+        raise HttpError(400)
+    return flags, length
+
+
+def unquote(data):
+    """Decode %XX once and UTF-8: bytes to str (RFC 3986 section 2.1). HttpError 400 if malformed."""
+    try:
+        first, *parts = data.split(b"%")
+        out = bytearray(first)
+        for part in parts:
+            if len(part) < 2:
+                raise ValueError
+            out += unhexlify(part[:2]) + part[2:]
+        out = str(out, "utf8")
+        if "\0" not in out:
+            return out
+    except ValueError:
+        pass
+    raise HttpError(400)
