@@ -43,11 +43,9 @@ def build(files, size):
 
 def read(image):
     """{path: bytes} of everything in a LittleFS image. Raises FirmwareError when it cannot be mounted."""
-    filesystem = LittleFS(mount=False, block_count=len(image) // BLOCK_SIZE, **_PARAMETERS)
-    filesystem.context.buffer = bytearray(image)
     files = {}
     try:
-        filesystem.mount()
+        filesystem = _mount(image)
         for folder, _folders, names in filesystem.walk("/"):
             for name in names:
                 path = f"{folder.rstrip('/')}/{name}"
@@ -56,6 +54,16 @@ def read(image):
     except LittleFSError as error:
         raise FirmwareError(f"the image holds no readable LittleFS: {error}") from error
     return files
+
+
+def read_file(image, path):
+    """The bytes of one file of a LittleFS image. Raises FirmwareError when it is not there or cannot be read."""
+    try:
+        filesystem = _mount(image)  # has to outlive the file
+        with filesystem.open(path, "rb") as file:
+            return file.read()
+    except (LittleFSError, OSError) as error:
+        raise FirmwareError(f"the image holds no readable {path}: {error}") from error
 
 
 def unpack(image, folder):
@@ -68,6 +76,13 @@ def unpack(image, folder):
             raise FirmwareError(f"the image names '{path}', which lies outside {paths.show(folder)}")
         paths.write_atomically(target, data)
     return len(files)
+
+
+def _mount(image):
+    filesystem = LittleFS(mount=False, block_count=len(image) // BLOCK_SIZE, **_PARAMETERS)
+    filesystem.context.buffer = bytearray(image)
+    filesystem.mount()
+    return filesystem
 
 
 def _fill(files, block_count):

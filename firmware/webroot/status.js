@@ -14,9 +14,9 @@
   };
 
   const size = (bytes) => {
-    if (bytes < 1024) return `${bytes} B`;
-    if (bytes < 1024 * 1024) return `${(bytes / 1024).toFixed(bytes < 10240 ? 1 : 0)} KB`;
-    return `${(bytes / 1024 / 1024).toFixed(1)} MB`;
+    if (bytes < 1024) return `${bytes}\u00a0B`;
+    if (bytes < 1024 * 1024) return `${(bytes / 1024).toFixed(bytes < 10240 ? 1 : 0)}\u00a0KB`;
+    return `${(bytes / 1024 / 1024).toFixed(1)}\u00a0MB`;
   };
 
   const span = (seconds) => {
@@ -37,7 +37,7 @@
     // dBm: -50 is excellent, below -80 hardly usable.
     const bars = rssi === null ? 0 : 1 + (rssi > -80) + (rssi > -67) + (rssi > -55);
     document.querySelectorAll(".signal i").forEach((bar, i) => bar.classList.toggle("on", i < bars));
-    set("signal", rssi === null ? "–" : `${rssi} dBm`);
+    set("signal", rssi === null ? "–" : `${rssi} dBm`.replace("-", "−"));
   };
 
   const problems = (list) => {
@@ -63,7 +63,7 @@
     set("network.name", network.ssid || network.accessPoint || "–");
     set("network.state", network.problem || network.state);
     signal(network.rssi);
-    set("requests", status.requests.toLocaleString("en"));
+    set("connections", String(status.connections));
     set("uptime", span(status.uptime));
     set("memory.free", size(memory.free));
     set("memory.used", size(memory.used));

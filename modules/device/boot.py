@@ -6,7 +6,7 @@ import time
 
 import machine
 from micropAsyncWeb import MicropAsyncWeb, Response
-from micropython import const
+from micropython import const, kbd_intr
 
 import device
 
@@ -18,6 +18,7 @@ try:
 except ImportError:
     VERSION = "unknown"
 
+_CTRL_C = const(3)
 _NETWORK_WAIT_MS = const(5000)  # the prompt does not wait longer for an address
 
 hostname = ""
@@ -83,6 +84,7 @@ def _server(config):
         maxConnections=config["maxConnections"],
     )
     server.log = _server_log
+    server.error = _answer_error
     server.appendRoutes([["/api/status", _answer_status]])
     return server
 
@@ -98,6 +100,19 @@ async def _answer_status(request):
     from .vitals import snapshot
 
     await Response.sendJson(request, snapshot())
+
+
+async def _answer_error(request):
+    """The webroot's 404.html for a browser that looked for a page; a line of text for all other errors."""
+    if request.error[0] == 404 and "text/html" in request.header.get("accept", ""):
+        try:
+            with open(device.config["server"]["webroot"] + "/404.html", "rb") as file:
+                page = file.read()
+        except OSError:
+            pass
+        else:
+            return await Response.send(request, page, "text/html; charset=utf-8", 404)
+    await Response.error(request, *request.error)
 
 
 def _services():
@@ -123,13 +138,22 @@ def _start_webrepl(config):
 
 
 def _import_app():
-    """The user's app.py, on the main thread; one that fails does not stop the board."""
+    """The user's app.py, on the main thread; one that fails does not stop the board, and Ctrl-C ends it."""
     try:
         os.stat("/app.py")
     except OSError:
         return
+    kbd_intr(_CTRL_C)  # _boot runs without
     try:
-        __import__("app")
+        try:
+            __import__("app")
+        finally:
+            kbd_intr(-1)
+    except SystemExit:
+        log.info("app.py: ended by sys.exit()")
+    except KeyboardInterrupt:
+        kbd_intr(-1)
+        _problem("app.py was ended by Ctrl-C")
     except Exception as error:
         log.exception("app.py", error)
         problems.append("app.py failed: %s: %s" % (type(error).__name__, error))

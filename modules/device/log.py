@@ -19,15 +19,21 @@ _ring = [None] * _SIZE
 
 
 def write(severity, text, *args):
-    """Add a line; `args` are filled into `text` by % only when the level lets it through."""
+    """Add a line; `args` are filled into `text` by % only when the level lets it through.
+
+    With no memory left the line is lost: whoever logs goes on.
+    """
     global count
     if severity < level:
         return
-    if args:
-        text = text % args
-    if len(text) > _TEXT_MAX:
-        text = text[: _TEXT_MAX - 1] + "…"
-    _ring[count % _SIZE] = (time.time(), severity, text)
+    try:
+        if args:
+            text = text % args
+        if len(text) > _TEXT_MAX:
+            text = text[: _TEXT_MAX - 1] + "…"
+        _ring[count % _SIZE] = (time.time(), severity, text)
+    except MemoryError:
+        return
     count += 1
 
 
@@ -56,10 +62,14 @@ def exception(text, error):
     import io
     import sys
 
-    trace = io.StringIO()
-    sys.print_exception(error, trace)
-    lines = trace.getvalue().strip().split("\n")
-    place = lines[-2].strip() + ": " if len(lines) > 1 else ""
+    try:
+        trace = io.StringIO()
+        sys.print_exception(error, trace)
+        lines = trace.getvalue().strip().split("\n")
+        place = lines[-2].strip() + ": " if len(lines) > 1 else ""
+    except MemoryError:
+        write(ERROR, text)
+        return
     write(ERROR, "%s: %s%s", text, place, lines[-1])
 
 

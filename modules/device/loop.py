@@ -55,7 +55,11 @@ class _Call:
     def advance(self):
         """On the loop: start it, or cancel what was started."""
         if self.task is None and not self.cancelled:
-            self.task = core.create_task(self.run())
+            try:
+                self.task = core.create_task(self.run())
+            except MemoryError as error:
+                self.error = error
+                self.done = True
         elif self.cancelled and self.task is not None and not self.done:
             self.task.cancel()
 

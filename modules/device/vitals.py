@@ -38,7 +38,7 @@ def snapshot():
         },
         "uptime": loop.uptime_s,
         "resetCause": _reset_cause(),
-        "requests": getattr(device.server, "requests", 0),
+        "connections": len(getattr(device.server, "connections", ())),
         "memory": {"free": gc.mem_free(), "used": gc.mem_alloc(), "idfFree": _idf_free()},
         "flash": _flash(),
         "firmware": boot.VERSION,

@@ -12,9 +12,24 @@ def wifi_networks(flash):
     The access points that a user's settings name exist in the desktop board's air, so that they just work.
     """
     try:
-        place = partitions.read_flash(flash.view)["vfs"]
-        settings = json.loads(filesystem.read(flash.view[place.offset : place.end]).get("boot.json", b"{}"))
-        networks = settings["wifi"]["networks"]
+        networks = _read(flash)["wifi"]["networks"]
         return [network for network in networks if isinstance(network["ssid"], str)]
-    except (FirmwareError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return []
+
+
+def server_port(flash):
+    """`server.port` of the board's boot.json, None when it names none."""
+    try:
+        port = _read(flash)["server"]["port"]
+    except (KeyError, TypeError):
+        return None
+    return port if isinstance(port, int) else None
+
+
+def _read(flash):
+    try:
+        place = partitions.read_flash(flash.view)["vfs"]
+        return json.loads(filesystem.read_file(flash.view[place.offset : place.end], "boot.json"))
+    except (FirmwareError, KeyError, ValueError):
+        return {}

@@ -173,7 +173,7 @@ class ControlServer:
 async def http_ready(board):
     """True once the announced HTTP port really listens; False when none is announced, or after a reset."""
     vm = board.pid
-    while f"{HTTP_PORT}/tcp" in board.network.listening and board.pid == vm:
+    while board.network.http_announced and board.pid == vm:
         if is_listening(board.ports[HTTP_PORT]):
             return True
         await asyncio.sleep(_LISTENING_POLL)

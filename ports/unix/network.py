@@ -70,6 +70,7 @@ class Network:
         self._forwards = forwards
         self._radio = radio
         self._on_listen = on_listen
+        self._http_port = HTTP_PORT
         self._lookups = {}
         self.listening = {}
 
@@ -86,7 +87,18 @@ class Network:
             lookup.cancel()
         self._lookups.clear()
 
+    def serve_http_at(self, port):
+        """The device's web server is at `port` (None: the usual one): that is what HTTP_PORT leads to."""
+        self._http_port = port or HTTP_PORT
+
+    @property
+    def http_announced(self):
+        """Whether the device has said that it listens where its web server is."""
+        return f"{self._http_port}/tcp" in self.listening
+
     def _port(self, port, proto):
+        if proto == "tcp" and port == self._http_port:
+            port = HTTP_PORT
         if proto == "tcp" and port in self._forwards:
             return self._forwards[port]
         return port + _PRIVILEGED_OFFSET if 0 < port < _PRIVILEGED_END else port

@@ -12,7 +12,7 @@ import signal
 import time
 
 from ports.unix import bootloader
-from ports.unix.bootfile import wifi_networks
+from ports.unix.bootfile import server_port, wifi_networks
 from ports.unix.bus import Bus
 from ports.unix.console import Console
 from ports.unix.flash import PowerCut
@@ -208,6 +208,7 @@ class Supervisor:
         except PowerCut:
             self.power_off()
             return
+        self.network.serve_http_at(server_port(self.flash))
         self.console.restart()
         self._vm = Vm(self.flash, self.image, self.heap, self._input, self.console.receive)
         self.bus.connect(self._vm.calls, self._vm.interrupts)
@@ -298,8 +299,9 @@ class Supervisor:
         self.reset(cause=Cause.WDT_RESET)
 
     def _on_listen(self, device_port, port):
-        if device_port in self._reservations:
-            self._reservations[device_port].release()
+        for reservation in self._reservations.values():
+            if reservation.port == port:
+                reservation.release()
         self._wake_waiting()
 
     def _op_boot_info(self, args, blob):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .boards import SOFT_REBOOT
+from tests.boards import SOFT_REBOOT
 
 
 def test_prompt_answers(board):

@@ -42,6 +42,8 @@ def device(script, version="test"):
         "port/_chip/startup.py": b"def main(flash):\n"
         b" import builtins\n"
         b" builtins.flash = flash\n"
+        b" from _chip.device import call\n"
+        b" call('boot.done')\n"
         b" import _chip.script\n",
     }
     return appimage.pack(romfs.build(files), version)

@@ -11,6 +11,7 @@ from select import POLLIN, POLLOUT, poll
 import usocket as _socket
 from _chip import bus
 from micropython import const
+from uselect import poll as _poll
 from usocket import (
     AF_INET,
     AF_INET6,
@@ -33,6 +34,7 @@ SO_BINDTODEVICE = const(0x100B)
 
 _GET_FILENO = const(10)  # MP_STREAM_GET_FILENO
 _CLOSE = const(4)  # MP_STREAM_CLOSE
+_POLL = const(3)  # MP_STREAM_POLL
 _EAI_FAIL = const(-202)  # what lwIP answers when a name can't be resolved
 
 
@@ -233,6 +235,11 @@ class socket(io.IOBase):
     def ioctl(self, request, argument):
         if request == _GET_FILENO:
             return self._sock.fileno()
+        if request == _POLL:
+            p = _poll()
+            p.register(self._sock, argument)
+            for _, events in p.ipoll(0):
+                return events
         if request == _CLOSE:
             self.close()
         return 0

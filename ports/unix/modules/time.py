@@ -18,21 +18,26 @@ _offset_us = bus.call("rtc.clock")["offset_us"]
 
 
 def sleep(seconds):
-    """Sleep for `seconds`, an int or a float."""
-    sleep_us(int(seconds * 1000000))
+    """Sleep for `seconds`, an int or a float; 0 lets the other threads run, as mp_hal_delay_ms() does."""
+    _sleep(int(seconds * 1000000))
 
 
 def sleep_ms(ms):
-    """Sleep for `ms` milliseconds."""
-    sleep_us(ms * 1000)
+    """Sleep for `ms` milliseconds; 0 as for `sleep`."""
+    _sleep(ms * 1000)
 
 
 def sleep_us(us):
     """Sleep for `us` microseconds. Below one millisecond the turn is kept, as mp_hal_delay_us() keeps the GIL."""
-    if us < 1000:
-        if us > 0:
-            _sleep_us(us)
-        return
+    if us >= 1000:
+        _sleep(us)
+    elif us > 0:
+        _sleep_us(us)
+
+
+def _sleep(us):
+    if us <= 0:
+        us = 1
     end = ticks_add(ticks_us(), us)
     # In steps, since usleep() returns early when Ctrl-C arrives; the interrupt is then raised by the loop, that is
     # with the turn. A step also bounds how long a scheduled callback waits.

@@ -25,6 +25,7 @@ _ESCAPE = const(0xFF)
 _NEWLINE = const(10)
 _RETURN = const(13)
 _OUT_SIZE = const(256)
+_STEP_MS = const(500)  # bounds how late a Ctrl-C is seen that came just before the wait
 
 _read_fd0 = sys.stdin.buffer.readinto
 _write_fd1 = sys.stdout.buffer.write
@@ -41,24 +42,24 @@ _used = 0
 
 def rx():
     """Wait for a byte of input without the turn and return it. Raises EOFError when the host has hung up."""
-    for _ in _ipoll(0):
-        break
-    else:
+    while True:
+        # Looked at with the turn: another thread may have waited for this byte too, and read it.
+        for _ in _ipoll(0):
+            if _read_fd0(_byte):
+                return _byte[0]
+            raise EOFError
         flush()
         try:
             _wait()
         except KeyboardInterrupt:
             # Without the turn nothing could be allocated for the traceback. This one gets a whole one.
             raise KeyboardInterrupt
-    if _read_fd0(_byte):
-        return _byte[0]
-    raise EOFError
 
 
 def _wait():
     turn.release()
     try:
-        _ipoll(-1)
+        _ipoll(_STEP_MS)
     finally:
         turn.acquire()
 

@@ -6,8 +6,7 @@ callbacks of the user to the main thread, as interrupt handlers on a chip do wit
 
 from json import loads
 from select import POLLIN, poll
-from struct import unpack
-from time import ticks_add, ticks_diff, ticks_ms
+from time import sleep_ms, ticks_add, ticks_diff, ticks_ms
 
 from _chip import bus, turn
 
@@ -17,6 +16,7 @@ _deferred = []  # callbacks held back by disable()
 _running = False
 _disabled = False
 _waiting = 0  # callbacks that the main thread has not begun
+_head = bytearray(6)  # of the event that is being read
 
 _WAKE_AGAIN_MS = 20
 
@@ -79,7 +79,7 @@ def _begin(call):
 
 def _wake_main():
     """Let a main thread that waits for input or time look for callbacks."""
-    if not (turn._main_waits or turn._main_holds):
+    if turn.main_is_away():
         bus.call("irq.main")
 
 
@@ -96,13 +96,17 @@ def _run():
     poller = poll()
     poller.register(file, POLLIN)
     while True:
-        for _, events in poller.ipoll(_next_timeout()):
-            if not events & POLLIN:
-                return  # the host has gone
-            _dispatch(file)
-        _expire()
-        if _waiting > 0:
-            _wake_main()
+        try:
+            for _, events in poller.ipoll(_next_timeout()):
+                if not events & POLLIN:
+                    return  # the host has gone
+                _dispatch(file)
+            _expire()
+            if _waiting > 0:
+                _wake_main()
+        except MemoryError:
+            # The user's code has filled the heap: what was due now is lost, but not what comes after.
+            sleep_ms(_WAKE_AGAIN_MS)
 
 
 def _next_timeout():
@@ -119,9 +123,19 @@ def _next_timeout():
 
 def _dispatch(file):
     """Read one event and call its handler. A handler's exception is shown as that of a callback on a chip."""
-    json_len, blob_len = unpack("<HI", file.read(6))
-    args = loads(file.read(json_len))
-    blob = file.read(blob_len) if blob_len else b""
+    file.readinto(_head)
+    left = (_head[0] | _head[1] << 8) + (_head[2] | _head[3] << 8 | _head[4] << 16)
+    try:
+        frame = bytearray(left)
+    except MemoryError:
+        # Read it all the same: the next frame begins behind it.
+        while left > 0:
+            left -= file.readinto(_head, min(left, len(_head)))
+        raise
+    file.readinto(frame)
+    json_len = _head[0] | _head[1] << 8
+    args = loads(frame[:json_len])
+    blob = bytes(frame[json_len:])
     handler = _handlers.get(args["irq"])
     if handler:
         try:

@@ -382,13 +382,17 @@ def run(mode):
 def run_file(path, frozen=False):
     """Run the file `path` in the globals of the REPL, as pyexec_file_if_exists().
 
-    `frozen`: import the module `path` instead, with Ctrl-C off. An exception is printed, SystemExit starts
-    the board anew. Returns False after an exception; a file that doesn't exist is as good as an empty one.
+    `frozen`: import the module `path` instead, with Ctrl-C off. An exception is printed; SystemExit starts the
+    board anew, but only ends a frozen module. Returns False after an exception; a file that doesn't exist is as
+    good as an empty one.
     """
     failure = None
     try:
         if frozen:
-            __import__(path)
+            try:
+                __import__(path)
+            except SystemExit:
+                pass
         else:
             try:
                 os.stat(path)

@@ -93,6 +93,11 @@ def contended():
     return _main_waits or _asking
 
 
+def main_is_away():
+    """Whether main neither has the turn nor waits for it: it waits for input or time, and sees no callback."""
+    return not (_main_waits or _main_holds)
+
+
 def _enter():
     """Take the turn in a thread other than main: stand back for a waiting main, insist with a busy one."""
     global _asking, _scheduled, _passing
@@ -106,11 +111,12 @@ def _enter():
             _asked.acquire()
             _asking += 1
             if not _scheduled:
+                _scheduled = True  # before the call: main may have stepped aside when it returns
                 try:
                     _schedule(_step_aside, None)
-                    _scheduled = True
                 except:  # noqa: E722 - a tuple of exceptions would be allocated here, without the turn
-                    pass  # the queue is full of the user's callbacks: each of them lets us in as well
+                    # The queue is full of the user's callbacks: each of them lets us in as well.
+                    _scheduled = False
             _asked.release()
             _lock_acquire()
             _asked.acquire()
@@ -130,8 +136,12 @@ def _nothing():
 
 def _ask_again():
     global _scheduled
-    _schedule(_step_aside, None)
     _scheduled = True
+    try:
+        return _schedule(_step_aside, None)
+    except:  # noqa: E722 - only "schedule queue full" can come, and asking for it would be a jump
+        _scheduled = False
+        return
 
 
 def _pass_on():
@@ -142,10 +152,10 @@ def _pass_on():
     _main_release()
     _passed_acquire()
     _main_acquire()
-    _repeat[_asking > 0]()
+    _repeat[(_asking > 0) > _scheduled]()
 
 
-_repeat = (_nothing, _ask_again)  # by: somebody is asking
+_repeat = (_nothing, _ask_again)  # by: somebody is asking, and _step_aside is not in the queue
 _aside = (_nothing, _ask_again, _nothing, _pass_on)  # by: main holds the turn, somebody is asking
 
 
@@ -183,8 +193,16 @@ def run_scheduled(function, argument):
     _schedule(_run, (function, argument))
 
 
-def _body(function, args, kwargs):
+def _begin(function, args, kwargs):
+    """Where a new thread begins, with its heap not locked. Small enough for its frame to be on the C stack: a larger
+    function's would be allocated, here without the turn."""
+    _heap_lock()
     _enter()
+    _heap_unlock()
+    _body(function, args, kwargs)
+
+
+def _body(function, args, kwargs):
     try:
         function(*args, **kwargs)
     except SystemExit:
@@ -196,9 +214,9 @@ def _body(function, args, kwargs):
 
         sys.print_exception(e)
     finally:
-        _lock_release()
+        _thread_release()
 
 
 def start_thread(function, args=(), kwargs={}):
     """Start a thread that begins with the turn and gives it up when it ends. Returns its identifier."""
-    return start_new_thread(_body, (function, args, kwargs))
+    return start_new_thread(_begin, (function, args, kwargs))

@@ -1,4 +1,4 @@
-"""The boards that the hardware-in-loop tests run on: a serial console, a network address, and what else they have.
+"""The boards that the hardware-in-loop and the web tests run on: a serial console, a network address, and more.
 
 A test knows a board by this module only. What a target has beyond console and network is a *capability* that it
 declares; a test that needs one says `@pytest.mark.needs("power")` and is deselected where it is missing.
@@ -21,7 +21,7 @@ from pathlib import Path
 import serial
 from mpremote.transport_serial import SerialTransport
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 SOFT_REBOOT = b"MPY: soft reboot\r\n"
 PROMPT = b">>> "
