@@ -55,6 +55,13 @@ def inspect(path):
     """All Findings of a file, in the file's order. Raises FirmwareError when it cannot be read."""
     path = Path(path)
     try:
+        return _inspect(path)
+    except RecursionError:
+        return [Finding(f"{paths.show(path)}: nested too deeply to be settings", True)]
+
+
+def _inspect(path):
+    try:
         text = path.read_text("utf-8")
     except OSError as error:
         raise FirmwareError(
@@ -64,6 +71,8 @@ def inspect(path):
         raise FirmwareError(
             f"{paths.show(path)}: byte {error.start} is not UTF-8, save the file as UTF-8"
         ) from error
+    if text.startswith("\ufeff"):
+        return [Finding(f"{paths.show(path)}:1:1: begins with a byte order mark, save the file without it", True)]
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:

@@ -91,7 +91,7 @@ def make(path, port, folder, boot_json, new=False):
         record = _Record(path)
         if path.exists():
             # Also before it is made new: a mistyped name must not cost somebody another file.
-            _check_size(path, path.stat().st_size)
+            _check_file(path)
         if new or not path.exists():
             paths.write_atomically(path, new_flash(app, build_filesystem(port, files)))
             record.save(**put)
@@ -178,7 +178,10 @@ def _read_file(path):
         raise FirmwareError(f"cannot read {paths.show(path)}: {error.strerror}") from error
 
 
-def _check_size(path, size):
+def _check_file(path):
+    if not path.is_file():
+        raise FirmwareError(f"{paths.show(path)} is no file; name another one with FLASH=")
+    size = path.stat().st_size
     if size != FLASH_SIZE:
         raise FirmwareError(
             f"{paths.show(path)} has {size} bytes, a flash image has {FLASH_SIZE}; "

@@ -160,7 +160,7 @@ class NetworkService:
             log.error("the access point cannot be opened: %s", error)
             return
         self.ap_ssid = ssid
-        log.warning("access point %s is open", ssid)
+        log.warning("access point %s is on", ssid)
 
     def _close_ap(self):
         if self.ap_ssid:

@@ -131,7 +131,7 @@ def _value(value, key, path, rule, problems):
     if key not in value:
         return default
     held = value[key]
-    if isinstance(held, float) and held == int(held):
+    if isinstance(held, float) and held % 1 == 0:
         held = int(held)  # JSON does not tell 80 from 80.0
     if "|" in kind:
         right = isinstance(held, str) and held in kind.split("|")
@@ -151,7 +151,10 @@ def _instead(default):
 
 
 def _held(value):
-    text = json.dumps(value)
+    try:
+        text = json.dumps(value)
+    except RuntimeError:  # recursion
+        return "nested too deeply"
     return text if len(text) <= 40 else text[:39] + "…"
 
 

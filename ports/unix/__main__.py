@@ -14,6 +14,9 @@ from ports.unix.errors import BoardError
 # Objects of this 64-bit VM are about twice as large, so 210 KB free are the same; the firmware and the
 # stand-ins take 110 KB.
 HEAP_DEFAULT = "320k"
+_HEAP_MIN = 96 * 1024  # below, the firmware does not start
+_HEAP_MAX = 1024 * 1024 * 1024
+_UNITS = {"": 1, "k": 1024, "m": 1024 * 1024}
 USAGE_ERROR = 2
 
 
@@ -30,8 +33,15 @@ def main(arguments=None):
         return USAGE_ERROR
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong with an argument; --help has the rest."""
+
+    def error(self, message):
+        self.exit(USAGE_ERROR, f"error: {message}\n")
+
+
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m ports.unix", description="The desktop board.")
+    parser = _Parser(prog="python -m ports.unix", description="The desktop board.")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     run = verbs.add_parser("run", help="switch the board on")
     run.set_defaults(run=_run)
@@ -82,8 +92,12 @@ def _port(text):
 
 
 def _heap(text):
-    if not re.fullmatch(r"[1-9][0-9]*[kKmM]?", text):
-        raise argparse.ArgumentTypeError(f"'{text}' is no size such as 320k")
+    match = re.fullmatch(r"([1-9][0-9]{0,11})([kKmM]?)", text)
+    size = int(match[1]) * _UNITS[match[2].lower()] if match else 0
+    if not _HEAP_MIN <= size <= _HEAP_MAX:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is no size such as {HEAP_DEFAULT}, from {_HEAP_MIN // 1024}k to {_HEAP_MAX >> 20}m"
+        )
     return text
 
 

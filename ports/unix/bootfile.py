@@ -31,5 +31,5 @@ def _read(flash):
     try:
         place = partitions.read_flash(flash.view)["vfs"]
         return json.loads(filesystem.read_file(flash.view[place.offset : place.end], "boot.json"))
-    except (FirmwareError, KeyError, ValueError):
+    except (FirmwareError, KeyError, ValueError, RecursionError):
         return {}

@@ -91,6 +91,12 @@ class Network:
         """The device's web server is at `port` (None: the usual one): that is what HTTP_PORT leads to."""
         self._http_port = port or HTTP_PORT
 
+    def moved(self, http_port):
+        """(device port, port of this computer) where the two differ, for a web server at `http_port` (or None)."""
+        forwards = dict(self._forwards)
+        forwards[http_port or HTTP_PORT] = forwards.pop(HTTP_PORT)
+        return [pair for pair in sorted(forwards.items()) if pair[0] != pair[1]]
+
     @property
     def http_announced(self):
         """Whether the device has said that it listens where its web server is."""

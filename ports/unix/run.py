@@ -12,7 +12,7 @@ from ports.unix import banner
 from ports.unix.control import ControlServer, http_ready
 from ports.unix.errors import BoardError
 from ports.unix.flash import Flash
-from ports.unix.network import Reservation
+from ports.unix.network import HTTP_PORT, Reservation, is_listening
 from ports.unix.serialport import SerialPort
 from ports.unix.supervisor import State, Supervisor
 from ports.unix.terminal import Terminal
@@ -95,7 +95,9 @@ async def _announce(settings, board, port, control, terminal, stop):
     ready = asyncio.create_task(_page_ready(board))
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait({ready, stopped}, timeout=_BANNER_AFTER, return_when=asyncio.FIRST_COMPLETED)
-    listening = ready.done()
+    # An app.py with a loop of its own never ends, and never lets the start be over.
+    serving = board.network.http_announced and is_listening(board.ports[HTTP_PORT])
+    listening = ready.done() or serving
     for task in (ready, stopped):
         task.cancel()
     if stop.is_set():

@@ -196,6 +196,8 @@ class Supervisor:
         else:
             self._hard_reset()
             self._say(f"rst:{_ROM_REASON[cause]},boot:0x13 (SPI_FAST_FLASH_BOOT)")
+            for device_port, port in self.network.moved(server_port(self.flash)):
+                self._say(f"net: port {device_port} of the board is {HOST}:{port} on this computer")
         self._mode = mode
         self.cause = cause
         try:

@@ -103,7 +103,7 @@ def test_second_server_in_the_same_loop(board):
     """What an FTP server does beside the web server: greet, answer line by line, and serve while HTTP is loaded."""
     import socket
 
-    from .boards import free_port
+    from tests.boards import free_port
 
     port = free_port() if "any-port" in board.capabilities else 2121
     board.exec(

@@ -328,6 +328,10 @@ if machine.reset_cause() == machine.PWRON_RESET:
     assert fails(OSError, nvs.get_blob, "b", bytearray(2)) == (-4364, "ESP_ERR_NVS_INVALID_LENGTH")
     assert fails(OSError, nvs.get_blob, "a", buffer) == NOT_FOUND
     assert fails(OSError, nvs.set_i32, "x" * 16, 1) == (-4361, "ESP_ERR_NVS_KEY_TOO_LONG")
+    nvs.set_blob("b", "h\u00e9llo")
+    assert nvs.get_blob("b", buffer) == 6 and buffer[:6] == "h\u00e9llo".encode()
+    nvs.set_blob("b", b"hello")
+    buffer = bytearray(8)
     nvs.set_i32("gone", 1)
     nvs.erase_key("gone")
     assert fails(OSError, nvs.erase_key, "gone") == NOT_FOUND

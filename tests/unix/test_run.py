@@ -248,6 +248,8 @@ def test_flash_with_nothing_to_boot(folder):
         (["--air=README.md"], "README.md: no JSON"),
         (["--control=" + "x" * 120], "103 bytes"),
         (["--console=README.md"], "CONSOLE="),
+        (["--http-port=70000"], "'70000' is no port"),
+        *[([f"--heap={size}"], f"'{size}' is no size") for size in ("abc", "1", "10k", "2000m", "9" * 20)],
     ],
 )
 def test_bad_settings(folder, options, text):

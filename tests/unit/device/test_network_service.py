@@ -73,7 +73,7 @@ print([text for _, severity, text in log.records(log.WARNING)])
 """
     assert run(program) == [
         f"waiting home 192.168.4.1 AP:shed {problem}",
-        f"['network home: {problem}', 'access point shed is open']",
+        f"['network home: {problem}', 'access point shed is on']",
     ]
 
 

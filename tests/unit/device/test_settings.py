@@ -175,6 +175,8 @@ def test_what_is_wrong_gets_its_default_and_the_rest_stays(tmp_path):
         (b'{"hostname": "a"', "not JSON at line 1"),
         (b"\xff\xfe\x00", "not JSON at line 1"),
         (b" " * 9000, "larger than 8192 bytes"),
+        (b'{"watchdog": 1e400}', "watchdog is "),
+        (b'{"hostname": ' + b"[" * 3000 + b"]" * 3000 + b"}", "hostname is nested too deeply"),
     ],
 )
 def test_unreadable_file_gives_defaults_and_says_why(tmp_path, content, words):

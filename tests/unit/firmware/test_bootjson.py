@@ -106,3 +106,8 @@ def test_unreadable(tmp_path, monkeypatch):
     (tmp_path / "latin.json").write_bytes(b'{"hostname": "\xe4"}')
     with pytest.raises(FirmwareError, match="byte 14 is not UTF-8"):
         bootjson.check(tmp_path / "latin.json")
+
+
+def test_nesting_and_byte_order_mark_are_one_line(check):
+    assert check("[" * 200_000 + "]" * 200_000) == [(" nested too deeply to be settings", True)]
+    assert check("\ufeff{}") == [("1:1: begins with a byte order mark, save the file without it", True)]

@@ -103,6 +103,7 @@ def test_changed_pages_are_only_spoken_of(board):
     ("spoil", "words"),
     [
         (lambda board: board.flash.write_bytes(b"short"), "has 5 bytes"),
+        (lambda board: board.flash.write_bytes(b""), "has 0 bytes"),
         (lambda board: board.change(TABLE_OFFSET, b"\0" * 64), "make erase"),
         (lambda board: (board.pages / "index.html").unlink(), "is empty"),
     ],
@@ -115,6 +116,12 @@ def test_a_failed_build_leaves_the_image(board, spoil, words):
         board.make(b"second")
     assert board.flash.read_bytes() == before
     assert [path.name for path in board.flash.parent.glob("*.new")] == []
+
+
+def test_a_folder_is_no_flash_image(board):
+    board.flash.mkdir()
+    with pytest.raises(FirmwareError, match="is no file"):
+        board.make(new=True)
 
 
 def test_too_large_application(board):

@@ -152,11 +152,12 @@ class _Log:
 
     def append(self, type, namespace, key, value):
         """Write a record, into the other bank if this one has no room or no clean end."""
+        value = bytes(memoryview(value))  # takes all that has a buffer, as a board does: str too
         size = _RECORD_SIZE + len(namespace) + len(key) + len(value) + 4
         record = bytearray(size)
         pack_into(_RECORD, record, 0, type, len(namespace), len(key), len(value))
         body = memoryview(record)
-        body[_RECORD_SIZE : size - 4] = namespace + key + bytes(value)
+        body[_RECORD_SIZE : size - 4] = namespace + key + value
         pack_into("<I", record, size - 4, crc32(body[: size - 4]))
         if self._bank is not None:
             for _ in self.records():

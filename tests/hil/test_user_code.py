@@ -1,0 +1,138 @@
+"""What the user's own programs may do to the board: hang, end, fail, fill the heap, start threads, read the console."""
+
+import contextlib
+
+import pytest
+
+from tests.boards import PROMPT, SOFT_REBOOT
+
+
+@contextlib.contextmanager
+def program(board, path, source):
+    """A file on the board's filesystem for the length of a `with` block; the board is left running without it."""
+    board.write_file(path, source.encode())
+    try:
+        yield
+    finally:
+        board.exec(f"import os\nos.remove({path!r})")
+        board.soft_reset()
+
+
+def restart(console):
+    """Soft reset, without waiting for the prompt."""
+    console.prompt()
+    console.write(b"\x04")
+    console.read_until(SOFT_REBOOT)
+
+
+@pytest.mark.parametrize("path", ["/app.py", "/boot.py", "/main.py"])
+def test_endless_program_leaves_the_server_and_ctrl_c(board, path):
+    source = "print('running', 'now')\nwhile True:\n    pass\n"
+    with program(board, path, source), board.console() as console:
+        restart(console)
+        console.read_until(b"running now", 30)
+        board.wait_http()
+        assert board.get("/")[0] == 200
+        console.write(b"\x03")
+        text = console.read_until(PROMPT)
+        assert (b"app.py was ended by Ctrl-C" if path == "/app.py" else b"KeyboardInterrupt") in text
+
+
+@pytest.mark.parametrize(
+    ("source", "said"), [("import sys\nsys.exit()\n", b""), ("raise ValueError('oh')\n", b"ValueError: oh")]
+)
+def test_program_that_ends_or_fails_leaves_prompt_and_server(board, source, said):
+    with program(board, "/app.py", source):
+        with board.console() as console:
+            restart(console)
+            assert said in console.read_until(PROMPT, 30)
+            assert console.line("1 + 1") == "2\r\n"
+        assert board.get("/")[0] == 200
+
+
+def test_app_adds_a_route(board):
+    source = """
+from device import server
+from micropAsyncWeb import Response
+
+@server.route("/mine")
+async def _(request):
+    await Response.sendJson(request, {"mine": 1})
+"""
+    with program(board, "/app.py", source):
+        board.soft_reset()
+        assert board.get("/mine")[2] == b'{"mine": 1}'
+
+
+def test_full_heap_ends_neither_server_nor_timers(board):
+    board.exec("""
+import machine
+beats = 0
+def beat(timer):
+    global beats
+    beats += 1
+timer = machine.Timer(0)
+timer.init(period=20, callback=beat)
+full = None
+try:
+    while True:
+        full = (full,)
+except MemoryError:
+    pass
+import time
+time.sleep_ms(300)
+full = None
+""")
+    assert board.get("/")[0] == 200
+    board.exec("before = beats\ntime.sleep_ms(500)\ntimer.deinit()\nassert beats > before")
+
+
+def test_thread_that_sleeps_for_no_time_lets_the_others_run(board):
+    board.exec("""
+import _thread, time
+going = True
+def spin():
+    while going:
+        time.sleep_ms(0)
+_thread.start_new_thread(spin, ())
+""")
+    try:
+        assert board.get("/")[0] == 200
+        with board.console() as console:
+            console.prompt()
+    finally:
+        board.exec("going = False")
+
+
+def test_thread_and_repl_wait_for_the_same_byte(board):
+    with board.console() as console:
+        console.prompt()
+        console.line("import _thread, sys")
+        console.line("t = _thread.start_new_thread(lambda: sys.stdin.read(1), ())")
+        console.write(b"\r")  # whoever gets it, the other must not stop the board
+        assert board.get("/api/status")[0] == 200
+        console.prompt()
+
+
+def test_many_short_threads_while_the_heap_is_in_use(board):
+    started = 1500 if "any-port" in board.capabilities else 40
+    board.exec(
+        f"""
+import _thread, time
+ended = 0
+def short():
+    global ended
+    ended += 1
+for i in range({started}):
+    _thread.start_new_thread(short, ())
+    garbage = [0] * 40
+    if i % 8 == 0:
+        time.sleep_ms(10)
+deadline = time.ticks_add(time.ticks_ms(), 5000)
+while ended < {started} and time.ticks_diff(deadline, time.ticks_ms()) > 0:
+    time.sleep_ms(20)
+assert ended == {started}, ended
+""",
+        60,
+    )
+    assert board.get("/")[0] == 200
