@@ -18,18 +18,22 @@ def test_route_added_live(board):
 
 
 def test_busy_repl_does_not_stop_the_server(board):
+    """50 ms for 99 of 100 answers, or five times what the same load takes beside an idle REPL on a busy computer."""
+    with Load(board, 8, "/favicon.svg") as idle:
+        idle.wait(400)
     with board.console() as console:
         console.prompt()
         console.write(b"while True: pass\r\r")
         console.read_until(b"while True: pass\r\n")
-        with Load(board, 8) as load:
-            load.wait(400)
+        with Load(board, 8, "/favicon.svg") as busy:
+            busy.wait(400)
         console.write(b"\x03")
         console.read_until(b"KeyboardInterrupt")
         console.prompt()
-    assert not load.errors
-    print(f"busy REPL, 8 connections: p50 {load.percentile(50):.4f} s, p99 {load.percentile(99):.4f} s")
-    assert load.percentile(99) < 0.05 * board.factor
+    assert not idle.errors + busy.errors
+    for name, load in (("idle", idle), ("busy", busy)):
+        print(f"{name} REPL, 8 connections: p50 {load.percentile(50):.4f} s, p99 {load.percentile(99):.4f} s")
+    assert busy.percentile(99) < max(0.05 * board.factor, 5 * idle.percentile(99))
 
 
 def test_repl_echoes_under_full_load(board):
