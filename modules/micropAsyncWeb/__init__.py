@@ -1,41 +1,42 @@
 """The server: accepts, keeps connections alive, bounds them, and runs handlers.
 
-asyncio asks its IOQueue for events between any two tasks. A subclass of it (Reactor) answers requests right there:
-one worker coroutine polls, parses and calls handlers one after another, with no task switch between. A worker is the
-coroutine of a real asyncio task. When a handler waits for something, that task stays behind with it, asyncio resumes
-it like any other, and the reactor goes on with another worker. So there is no task per connection and none per
-request, and handlers may await whatever they like.
+asyncio polls its sockets between any two tasks. Reactor stands in for that poller and answers requests right there:
+one worker coroutine polls, parses and calls handlers one after another, with no task switch between. A worker is
+the coroutine of a real asyncio task. When a handler waits for something, that task stays behind with it, asyncio
+resumes it like any other, and the reactor goes on with another worker. So there is no task per connection and none
+per request, and handlers may await whatever they like.
 """
 
 import socket
 from asyncio import core
 from errno import EAGAIN
 from time import ticks_diff, ticks_ms
+
 from micropython import const
 
-from .parser import HttpError, parse_fields, parse_line
-from .exchange import DONE, Request
 from . import exchange as Response
+from .exchange import DONE, Request
+from .parser import HttpError, parse_fields, parse_line
 from .routing import Router
 
 # Flags of parse_fields().
 _HOST = const(1)
 _CLOSE = const(2)
-_EXPECT = const(4)
+_UNKNOWN = const(16)
 
 # What a connection waits for: index into MicropAsyncWeb._limits. The reactor looks at the first three.
 _IDLE = const(0)
 _HEAD = const(1)
 _LINGER = const(2)  # for the client to take the last answer; what it still sends is thrown away
-_BODY = const(3)
-_WRITE = const(4)
+_BODY = const(3)  # for the rest of a request
+_WRITE = const(4)  # to send the rest of an answer
 _BUSY = const(5)  # for its handler
 
 _SENT = const(3)  # a phase of a request: its head has left
 _POLLIN = const(1)
 _SWEEP_MS = const(250)
-_MEMO = const(6)  # header blocks remembered, and their size at most
-_MEMO_SIZE = const(640)
+_BACKLOG = const(64)  # clients that the system holds until accept(): those beyond would try again a second later
+_SAME_SIZE = const(1024)  # a head up to this size is compared with the next one
 
 
 class Reactor:
@@ -51,34 +52,38 @@ class Reactor:
         self.conn = None  # the connection whose handler runs on the fast way
 
     def ipoll(self, dt):
-        """Wait dt ms at most for events. asyncio calls this between tasks; it gets the events of other sockets."""
+        """Wait dt ms at most for events. asyncio calls this between tasks and gets those of its own sockets."""
         self.dt = dt
         self.others = []
+        self.conn = None
         core.cur_task = task = self.idle.pop() if self.idle else core.Task(self.work())
+        self.polling = True
         for _ in task.coro:
             break
+        self.polling = False
         conn = self.conn
-        if conn:
+        if conn and conn.state < _BODY:
             # Its handler waits for something. While it does, nobody looks at the socket.
-            self.conn = None
             conn.watch(_BUSY)
+        if self.others:
+            # Of each socket once, and only if no handler has taken it back meanwhile: asyncio insists on that.
+            known = core._io_queue.map
+            return {id(entry[0]): entry for entry in self.others if id(entry[0]) in known}.values()
         return self.others
 
     def work(self):
         """A worker: runs until a handler waits, or nothing is ready."""
+        ready = self.ready
         while True:
+            # Sockets come and go while this iterates: one may be named twice, or not until the next round.
             for sock, event in self.poller.ipoll(self.dt):
-                conn = self.ready.get(id(sock))
+                conn = ready.get(id(sock))
                 if not conn:
                     self.others.append((sock, event))
                     continue
-                try:
-                    request = conn.receive()
-                except Exception:
-                    request = conn.close()
+                request = conn.receive()
                 while request:
-                    if conn.state < _BODY:
-                        self.conn = conn
+                    self.conn = conn = request.conn
                     try:
                         result = request.handler(request)
                         if hasattr(result, "send"):
@@ -93,12 +98,17 @@ class Reactor:
                         request = conn.close()
                     except Exception as error:
                         request = conn.fail(request, error)
-                if self.conn:
-                    self.conn = None
-                elif conn.state == _BUSY:
-                    conn.watch(_IDLE)
-                    # Another worker has polled meanwhile.
+                if not self.polling:
+                    # The handler has waited for something. Another worker has polled meanwhile.
                     break
+            self.conn = None
+            if self.polling and not self.others:
+                # asyncio has nothing to do until its next task is due.
+                task = core._task_queue.peek()
+                if task:
+                    self.dt = ticks_diff(task.ph_key, ticks_ms())
+                if not task or self.dt > 0:
+                    continue
             if len(self.idle) > 1:
                 return
             self.idle.append(core.cur_task)
@@ -111,7 +121,6 @@ class Connection:
     rest = b""  # bytes received and not yet used
     state = _BUSY
     task = None  # the task that waits for the socket inside a request
-    late = False  # and has done so for too long
 
     def __init__(self, server, sock, peer):
         self.server = server
@@ -135,9 +144,9 @@ class Connection:
     def close(self):
         """Close the socket; a task that waits for it gets OSError."""
         if self.sock:
-            self.watch(_BUSY)
+            if self.state < _BODY:
+                self.watch(_BUSY)
             if self.task:
-                self.late = True
                 core._io_queue.remove(self.task)
                 core._task_queue.push(self.task)
             self.sock.close()
@@ -147,19 +156,38 @@ class Connection:
     def receive(self):
         """Read what has come. Gives a Request that is complete up to its body, or None."""
         server = self.server
-        rest = self.rest
-        start = len(rest)
-        try:
-            server.buffer[:start] = rest
-            count = self.sock.readinto(server.view[start:] if start else server.buffer)
-        except OSError:
-            count = 0
+        buffer = server.buffer
         request = None
-        if self.state != _LINGER and (start or count):
-            request = self.parse(start + (count or 0))
-        if count == 0 and not request:
+        try:
+            rest = self.rest
+            if rest:
+                start = len(rest)
+                buffer[:start] = rest
+                count = self.sock.readinto(server.view[start:])
+                request = self.parse(start + (count or 0))
+            else:
+                count = self.sock.readinto(buffer)
+                if self.state == _LINGER:
+                    pass
+                elif count == server.size and buffer.startswith(server.text):
+                    # The same head as before: it is parsed already.
+                    request = Request()
+                    request.conn = self
+                    request.text = server.text
+                    request.handler = server.handler
+                    if server.closes:
+                        request.keep = request.plain = False
+                    return request
+                elif count:
+                    request = self.parse(count)
+        except Exception:
+            count = 0
+        if request:
+            return request
+        if count == 0:
             self.close()
-        return request
+        elif self.state == _BUSY:
+            self.watch(_IDLE)
 
     def parse(self, count):
         """Find a request in the first count bytes of the server's buffer."""
@@ -167,56 +195,64 @@ class Connection:
         buffer = server.buffer
         view = server.view
         start = 0
-        while buffer[start : start + 2] == b"\r\n":
+        while start + 1 < count and buffer[start] == 13 and buffer[start + 1] == 10:
             start += 2
-        split = buffer.find(b"\n", start, count)
-        # Finds the blank line also where a lone LF ends the line before it, which is then refused.
-        end = buffer.find(b"\n\r\n", start, count)
-        if end < 0:
-            end = buffer.find(b"\n\n", start, count)
+        end = buffer.find(b"\n\r\n", start, count) + 3
+        if end < 3:
+            # A lone LF ends the line before the blank one: to be refused.
+            end = buffer.find(b"\n\n", start, count) + 2
         self.rest = b""
-        if end < 0 and count < len(buffer):
+        if end < 2 and (start or count < len(buffer)):
             self.rest = bytes(view[start:count])
-            if not self.state:
+            if self.state != _HEAD:
                 self.watch(_HEAD)
             return
-        block = bytes(view[split + 1 : end + 1])
-        request = Request(self, bytes(view[start : split + 1]), block)
+        text = bytes(view[start : end if end > 1 else count])
+        request = Request()
+        request.conn = self
+        request.text = text
         try:
-            if end < 0:
-                raise HttpError(414 if split < 0 else 431)
-            if end + 3 < count:
-                self.rest = bytes(view[end + 3 : count])
-            memo = server.memo
-            flags = memo.get(block)
-            if flags is None:
-                flags, request.left = parse_fields(block)
-                if not request.left and len(block) < _MEMO_SIZE:
-                    if len(memo) >= _MEMO:
-                        memo.clear()
-                    memo[block] = flags
-            request.handler = server.router.lines.get(request.line)
-            if flags != _HOST or request.left or not request.handler:
+            if end < 2:
+                raise HttpError(431 if b"\n" in text else 414)
+            if end < count:
+                self.rest = bytes(view[end:count])
+            lines = text.split(b"\r\n")
+            flags, request.left = parse_fields(lines, server.memo)
+            request.handler = handler = server.router.lines.get(lines[0])
+            if flags & ~_CLOSE != _HOST or not handler:
+                request.plain = False
                 server.prepare(request, flags)
+            else:
+                if flags & _CLOSE:
+                    request.keep = request.plain = False
+                if not self.rest and len(text) < _SAME_SIZE:
+                    server.text = text
+                    server.size = count
+                    server.handler = handler
+                    server.closes = flags & _CLOSE
             return request
         except Exception as error:
-            request.keep = 0
+            request.keep = request.plain = False
             return self.fail(request, error)
 
     def done(self, request):
         """A request has been answered. Gives the next one if it has come already."""
         request.conn = None
+        server = self.server
+        server.requests += 1
         if not request.keep:
-            if not request.left and not request.error:
+            if not request.left and not request.error and not self.rest:
                 return self.close()
             # To close now might reset the connection before the client has read the answer.
             self.watch(_BUSY)
             self.watch(_LINGER)
             self.rest = b""
-        else:
-            self.watch(self.state if self.state == _BUSY else _IDLE)
-        if self.rest:
+        elif self.rest:
             return self.receive()
+        elif self.state:
+            self.watch(_IDLE)
+        else:
+            self.since = ticks_ms()
 
     def fail(self, request, error):
         """Make a request end with the error answer for an exception; again an exception: close."""
@@ -225,8 +261,8 @@ class Connection:
         if isinstance(error, HttpError):
             args = error.args
         elif isinstance(error, MemoryError):
-            args = (503,)
-        elif server.log:
+            args = (503, "Busy")  # a standard phrase would have to be loaded
+        elif server.log and self.sock:
             server.log("error", request.line, error)
         if self.sock and request.phase < _SENT and not request.error:
             request.error = args
@@ -252,10 +288,11 @@ class Connection:
         """Wait until the socket can be written (_WRITE) or read (_BODY)."""
         self.watch(state)
         self.task = core.cur_task
-        queue = core._io_queue
-        yield queue.queue_write(self.sock) if state == _WRITE else queue.queue_read(self.sock)
-        self.task = None
-        if self.late:
+        try:
+            yield core._io_queue._enqueue(self.sock, state - _BODY)
+        finally:
+            self.task = None
+        if not self.sock:
             raise OSError(110)
         self.watch(_BUSY)
 
@@ -268,6 +305,11 @@ class MicropAsyncWeb:
 
     log = thread = None
     running = False
+    requests = 0  # answered so far
+    # The last head of a plain request that was parsed; the number of bytes it came in, its handler, _CLOSE or 0.
+    text = b""
+    size = closes = -1
+    handler = None
 
     def __init__(
         self,
@@ -282,7 +324,7 @@ class MicropAsyncWeb:
         bodyTimeout=20,
         idleTimeout=30,
         writeTimeout=20,
-        bufferSize=4096,
+        bufferSize=2880,
     ):
         self.port = port
         self.address = address
@@ -298,13 +340,13 @@ class MicropAsyncWeb:
         self.router = Router()
         self.memo = {}
         self.connections = []
-        self.pool = []
+        self.pool = [bytearray(bufferSize)]  # for files; now, while memory is in one piece
 
     def route(self, route, methods="GET"):
         """Decorator that adds a route; methods is a list with commas."""
 
         def add(handler):
-            self.router.add(route, handler, methods)
+            self.appendRoutes([[route, handler, methods]])
             return handler
 
         return add
@@ -313,13 +355,19 @@ class MicropAsyncWeb:
         """Add routes: [route, handler] or [route, handler, methods] each. A handler may be a file name."""
         for entry in routes:
             self.router.add(*entry)
+        self.forget()
+
+    def forget(self):
+        """Look up the next request in the routes, whatever the last one was."""
+        self.size = -1
 
     def prepare(self, request, flags):
         """Check a request that is not plain, and find its handler."""
         request.method, target, minor = parse_line(request.line)
+        if flags & _UNKNOWN:
+            raise HttpError(501)
         request.minor = minor
         request.bare = request.method == "HEAD"
-        request.expect = flags & _EXPECT
         if flags & _CLOSE or not minor:
             request.keep = 0
         # HTTP/1.1 needs Host, HTTP/1.0 has no chunked bodies.
@@ -335,22 +383,17 @@ class MicropAsyncWeb:
         if not handlers:
             if self.webroot is None:
                 raise HttpError(404)
-            handlers = {"GET": self.file}
-        handler = handlers.get(request.method) or request.bare and handlers.get("GET")
-        if not handler:
+            # The file that the path names.
+            handlers = {"GET": ""}
+        handler = handlers.get(request.method, handlers.get("GET") if request.bare else None)
+        if handler is None:
             from .refuse import refuse as handler
 
             request.name = handlers
         elif isinstance(handler, str):
             request.name = handler
-            handler = self.file
+            from .files import serve as handler
         request.handler = handler
-
-    def file(self, request):
-        """Answer with a file below webroot."""
-        from .files import serve
-
-        return serve(self, request)
 
     def error(self, request):
         """Answer with request.error: status, and reason if the standard one will not do."""
@@ -360,7 +403,13 @@ class MicropAsyncWeb:
     state = _LINGER
 
     def receive(self):
-        """Accept a connection."""
+        """Accept a connection. Gives the first request if it has come already, as often as not."""
+        conn = self.accept()
+        if conn:
+            return conn.receive()
+
+    def accept(self):
+        """Give a new Connection that nobody watches yet, or None."""
         try:
             sock, peer = self.sock.accept()
             sock.setblocking(False)
@@ -369,10 +418,9 @@ class MicropAsyncWeb:
                 sock.setsockopt(6, 1, 1)
                 conn = Connection(self, sock, peer)
                 self.connections.append(conn)
-                conn.watch(_IDLE)
-            else:
-                turn_away(sock, 503)
-                sock.close()
+                return conn
+            turn_away(sock, 503)
+            sock.close()
         except Exception as error:
             # poll() names the socket twice in a round in which others were added to it.
             if getattr(error, "errno", 0) == EAGAIN:
@@ -399,6 +447,9 @@ class MicropAsyncWeb:
                 if state == _HEAD:
                     turn_away(conn.sock, 408)
                 conn.close()
+            elif state > _BUSY:
+                # It has left HTTP (link.py) and looks after its own times.
+                conn.tick()
 
     async def runAsync(self):
         """Serve until stop() is called or the task is cancelled. OSError if the address is taken."""
@@ -411,7 +462,7 @@ class MicropAsyncWeb:
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(socket.getaddrinfo(self.address, self.port)[0][-1])
-            sock.listen(self.maxConnections)
+            sock.listen(_BACKLOG)
             sock.setblocking(False)
             reactor.ready[id(sock)] = self
             reactor.register(sock, _POLLIN)
@@ -433,6 +484,12 @@ class MicropAsyncWeb:
                 self.connections[0].close()
             self.running = False
 
+    def __getattr__(self, name):
+        # before(), after(), errorHandler() and mount().
+        from .hooks import attribute
+
+        return attribute(self, name)
+
     def runThread(self, core=None):
         """Serve in a thread of its own; core: on that core, where the firmware lets one choose."""
         from .control import start
@@ -452,6 +509,7 @@ class MicropAsyncWeb:
 def turn_away(sock, status):
     """Send an error answer to a client that gets no Request."""
     try:
-        sock.write(Response.status_line(status) + b"Connection: close\r\nContent-Length: 0\r\n\r\n")
+        head = Response.status_line(status)
+        sock.write(head + b"Connection: close\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n")
     except OSError:
         pass

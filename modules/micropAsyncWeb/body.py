@@ -1,6 +1,7 @@
 """Reads the body of a request, with Content-Length or chunked (RFC 9112 sections 6 and 7)."""
 
 import json as _json
+
 from micropython import const
 
 from .parser import HttpError
@@ -16,11 +17,16 @@ def _refuse(request, status):
     raise HttpError(status)
 
 
+def _expects(request):
+    # The client waits for "100 Continue" before it sends the body (RFC 9110 section 10.1.1).
+    return request.minor and not request.going and request.header.get("expect", "").lower() == "100-continue"
+
+
 def _source(request, view):
     # Some bytes of the connection into view.
     conn = request.conn
-    if request.expect:
-        request.expect = 0
+    if _expects(request):
+        request.going = True
         yield from conn.send(b"HTTP/1.1 100 Continue\r\n\r\n")
     rest = conn.rest
     if rest:
@@ -30,7 +36,10 @@ def _source(request, view):
         return count
     while True:
         yield from conn.wait(_READ)
-        count = conn.sock.readinto(view)
+        try:
+            count = conn.sock.readinto(view)
+        except OSError:
+            count = 0
         if count:
             return count
         if count is not None:
@@ -44,13 +53,13 @@ def _line(request):
     line = b""
     while True:
         end = line.find(b"\n")
+        if end > _LINE or end < 0 and len(line) > _LINE:
+            _refuse(request, 400)
         if end >= 0:
             conn.rest = bytes(line[end + 1 :]) + conn.rest
             if line[end - 1 : end] != b"\r":
                 _refuse(request, 400)
             return bytes(line[: end - 1])
-        if len(line) > _LINE:
-            _refuse(request, 400)
         more = bytearray(64)
         count = yield from _source(request, memoryview(more))
         line += more[:count]
@@ -67,7 +76,7 @@ def readinto(request, buffer):
         left = request.chunk
         if not left:
             line = yield from _line(request)
-            size = line.partition(b";")[0].strip(b" \t")
+            size = line.partition(b";")[0].rstrip(b" \t")
             if not size or len(size) > 8 or size.strip(b"0123456789abcdefABCDEF"):
                 _refuse(request, 400)
             left = int(size, 16)
@@ -135,11 +144,20 @@ def json(request):
         raise HttpError(400)
 
 
+def too_much(request):
+    """Whether what a handler left unread is not worth reading: the connection is closed after the answer then."""
+    return _expects(request) or request.left > _DRAIN
+
+
 def drain(request):
     """Read what a handler left unread, so that the next request can follow; too much of it ends the connection."""
-    if request.expect or request.left > _DRAIN:
+    if too_much(request):
         request.keep = 0
     else:
         part = bytearray(256)
-        while (yield from readinto(request, part)):
+        try:
+            while (yield from readinto(request, part)):
+                pass
+        except HttpError:
+            # The answer of the handler counts, only the connection ends.
             pass

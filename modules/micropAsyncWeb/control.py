@@ -37,6 +37,8 @@ async def finish(server):
             pass
         if not server.connections:
             break
+        # Connections that have left HTTP close themselves.
+        server.sweep()
         await sleep_ms(_POLL_MS)
 
 

@@ -10,6 +10,11 @@ from micropython import const
 # An iterator that is its own iterator and has nothing to give: awaiting it costs neither a switch nor memory.
 DONE = iter(())
 
+_OK = b"HTTP/1.1 200 OK\r\n"
+_heads = {}  # length of a body → the head of a plain answer: the same lengths come again and again
+_HEADS = const(16)
+_SMALL = const(256)  # a body up to this size fits any buffer
+
 # How far the answer has got (Request.phase).
 _HEAD = const(1)  # between start() and startBody()
 _BODY = const(2)
@@ -19,13 +24,14 @@ _SENT = const(3)  # the head has left
 class Request:
     """One request. Valid until its handler has returned.
 
-    What is not an attribute here (path of a plain route, header, query, body() and others) is in extra.py.
+    The server sets conn (its Connection), text (the whole head) and handler. What else is not an attribute here
+    (path of a plain route, header, query, body() and others) is in extra.py.
     """
 
+    plain = True  # nothing is known yet that would make its answer differ from that to any other GET
     method = "GET"
     keep = minor = 1  # the connection stays open afterwards; of HTTP/1.1
     left = 0  # bytes of the request body not yet read; -1: chunked
-    expect = 0  # the client waits for "100 Continue"
     phase = 0
     head = out = b""
     raw = False  # the handler wrote header fields itself
@@ -33,12 +39,6 @@ class Request:
     bare = False  # the answer leaves without its body
     error = ()  # arguments of the HttpError that this request ends with
     name = None
-    chunk = total = 0  # of a chunked body: bytes left of the chunk, size so far
-
-    def __init__(self, conn, line, block):
-        self.conn = conn
-        self.line = line
-        self.block = block
 
     def __getattr__(self, name):
         from .extra import attribute
@@ -51,44 +51,59 @@ class Request:
         Small bodies leave in one piece with their head when the handler returns; of a larger one each full buffer
         leaves at once. Await the result: it waits only when the connection is full.
         """
+        out = self.out
         if isinstance(data, str):
             data = data.encode()
+        elif not out:
+            # Copies what its owner may change; bytes stay as they are.
+            data = bytes(data)
         if self.phase < _BODY:
             from .stream import write_head
 
             return write_head(self, data)
-        out = self.out
         if out:
             if isinstance(out, bytes):
                 out = bytearray(out)
             out += data
-        else:
-            # Copies what its owner may change; bytes stay as they are.
-            out = bytes(data)
-        self.out = out
-        return DONE if len(out) < self.conn.server.bufferSize else self.flush()
+            data = out
+        self.out = data
+        return DONE if len(data) < _SMALL or len(data) < self.conn.server.bufferSize else self.flush()
 
     def flush(self, last=False):
         """Send what was written so far. Await the result."""
         if last and self.phase == _BODY and not self.raw:
-            head = self.frame(len(self.out))
-            return self.conn.send(head if self.bare else head + self.out)
+            out = self.out
+            length = len(out)
+            if self.plain and self.head is _OK:
+                self.phase = _SENT
+                head = _heads.get(length)
+                if not head:
+                    if len(_heads) >= _HEADS:
+                        _heads.clear()
+                    head = _heads[length] = _OK + b"Content-Length: %d\r\n\r\n" % length
+            else:
+                head = self.frame(b"Content-Length: %d\r\n" % length)
+                if self.bare:
+                    out = b""
+            return self.conn.send(head + out)
         from .stream import flush
 
         return flush(self, last)
 
-    def frame(self, length):
-        """Give the whole head for a body of that length; -1: it ends with the connection, None: it is chunked."""
+    def frame(self, field):
+        """Give the whole head; field says where the body ends, if there is one."""
         self.phase = _SENT
         head = self.head
+        if self.left:
+            # The head leaves before the body is drained, and must say what will become of the connection.
+            from .body import too_much
+
+            if too_much(self):
+                self.keep = 0
         if head[9:12] in (b"204", b"304"):
             self.bare = True
-        elif length is None:
-            head += b"Transfer-Encoding: chunked\r\n"
-        elif length < 0:
-            self.keep = 0
         else:
-            head += b"Content-Length: %d\r\n" % length
+            head += field
         return head + (b"\r\n" if self.keep else b"Connection: close\r\n\r\n")
 
 
@@ -101,14 +116,14 @@ def __getattr__(name):
 def clean(value):
     """Give back value if it can stand in a head. CR or LF would start another field: ValueError."""
     if "\r" in value or "\n" in value:
-        raise ValueError("line break in header")
+        raise ValueError("line break")
     return value
 
 
 def status_line(status, reason=None):
     """The first line of an answer, with its CRLF. reason None: the standard phrase."""
     if not reason:
-        from .extra import reason_phrase
+        from .reasons import reason_phrase
 
         reason = reason_phrase(status)
     return b"HTTP/1.1 %d %s\r\n" % (status, clean(reason))
@@ -116,12 +131,14 @@ def status_line(status, reason=None):
 
 def start(request, statusCode=200, statusText=None):
     """Start an answer; header fields may follow. What was written before is dropped if nothing has left yet."""
-    if request.phase == _SENT:
-        raise RuntimeError("answer has left")
-    request.head = status_line(statusCode, statusText)
-    request.out = b""
-    request.length = -1
-    request.raw = False
+    if request.phase:
+        if request.phase == _SENT:
+            raise RuntimeError("too late")
+        request.out = b""
+        request.length = -1
+        request.raw = False
+    usual = statusCode == 200 and (not statusText or statusText == "OK")
+    request.head = _OK if usual else status_line(statusCode, statusText)
     request.phase = _HEAD
     return DONE
 

@@ -6,28 +6,13 @@ from . import body as _body
 from .exchange import DONE, clean, send, start, startBody
 from .parser import unquote
 
-_REASONS = (
-    "200OK,201Created,202Accepted,204No Content,206Partial Content,301Moved Permanently,302Found,303See Other,"
-    "304Not Modified,307Temporary Redirect,308Permanent Redirect,400Bad Request,401Unauthorized,403Forbidden,"
-    "404Not Found,405Method Not Allowed,408Request Timeout,409Conflict,411Length Required,412Precondition Failed,"
-    "413Content Too Large,414URI Too Long,415Unsupported Media Type,416Range Not Satisfiable,417Expectation Failed,"
-    "422Unprocessable Content,426Upgrade Required,429Too Many Requests,431Request Header Fields Too Large,"
-    "500Internal Server Error,501Not Implemented,503Service Unavailable,505HTTP Version Not Supported,"
-)
-
-
-def reason_phrase(status):
-    """The standard phrase for a status (RFC 9110 section 15), "" if it has none."""
-    first = _REASONS.find(str(status)) + 3
-    return _REASONS[first : _REASONS.find(",", first)] if first > 2 else ""
-
 
 class Header(dict):
     """Header fields of a request; names in any case, kept in lower case. Repeated fields are joined with commas."""
 
-    def __init__(self, block):
+    def __init__(self, text):
         super().__init__()
-        for line in block.split(b"\r\n")[:-1]:
+        for line in text.split(b"\r\n")[1:-2]:
             name, _, value = line.partition(b":")
             name = name.decode().lower()
             value = value.strip(b" \t")
@@ -122,7 +107,7 @@ def reply(request, result):
     status = 200
     headers = ()
     if isinstance(result, tuple):
-        result, status, headers = (result + (200, ()))[:3] if len(result) < 3 else result
+        result, status, headers = result + (200, ())[len(result) - 1 :]
     kind = None
     if isinstance(result, (dict, list)):
         import json
@@ -177,25 +162,22 @@ def setCookie(request, name, value, options="Path=/; HttpOnly; SameSite=Lax"):
     return header(request, "Set-Cookie", "%s=%s; %s" % (name, value, options))
 
 
-def _parameters(request):
-    return []
-
-
-def _arguments(request):
-    return {}
-
-
 _VALUES = {
-    "header": lambda request: Header(request.block),
+    "line": lambda request: request.text.partition(b"\r\n")[0],
+    "header": lambda request: Header(request.text),
     "headers": lambda request: request.header,
     # Only a request that took the fast way has no path yet: its target is the route itself.
     "url": lambda request: request.line.split(b" ")[1].decode(),
     "path": lambda request: request.url,
-    "params": _parameters,
-    "args": _arguments,
+    "params": lambda request: [],
+    "args": lambda request: {},
     "query": query,
     "cookies": cookies,
-    "data": lambda request: None,
+    # State of body.py.
+    "data": lambda request: None,  # the whole body
+    "going": lambda request: False,  # the client was told to send it
+    "chunk": lambda request: 0,  # of a chunked body: bytes left of the chunk,
+    "total": lambda request: 0,  # and size so far
     "server": lambda request: request.conn.server,
     "client": lambda request: request.conn.peer,
 }

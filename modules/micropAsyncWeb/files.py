@@ -1,10 +1,11 @@
 """Static files: types, compressed neighbours and validators. Dates, conditions and ranges are in precise.py."""
 
 import os
+
 from micropython import const
 
-from .parser import HttpError
 from . import exchange as Response
+from .parser import HttpError
 
 _CLOCK_SET = const(600000000)  # later than any time of a clock that was not set
 
@@ -12,7 +13,7 @@ _CLOCK_SET = const(600000000)  # later than any time of a clock that was not set
 _TYPES = (
     " html=text/ htm=text/html css=text/ js=text/javascript txt=text/plain json=application/ svg=image/svg+xml "
     "png=image/ jpg=image/jpeg gif=image/ ico=image/x-icon webp=image/ woff2=font/ gz=application/gzip "
-    "pdf=application/ wasm=application/ xml=text/ csv=text/ "
+    "pdf=application/ xml=text/ "
 )
 
 
@@ -38,9 +39,10 @@ def inside(path, index):
     return "/".join(parts)
 
 
-def serve(server, request):
+def serve(request):
     """Answer with the file of a route, or with the one that the path names."""
-    return send_file(request, "%s/%s" % (server.webroot, request.name or inside(request.path, server.indexFile)))
+    server = request.conn.server
+    return send_file(request, server.webroot + "/" + (request.name or inside(request.path, server.indexFile)))
 
 
 def _stat(name):
@@ -52,46 +54,47 @@ def _stat(name):
 
 def send_file(request, name):
     """Answer with a file. HttpError 404 if there is none."""
-    server = request.conn.server
     kind = content_type(name)
-    fields = request.block.lower()
-    accepted = (b"\n" + fields).partition(b"\naccept-encoding:")[2].partition(b"\r")[0]
+    fields = request.text.lower()
+    accepted = fields.partition(b"\naccept-encoding:")[2].partition(b"\r")[0]
     packed = b"gzip" in accepted and b"gzip;q=0" not in accepted and _stat(name + ".gz")
-    stat = packed or _stat(name)
+    stat = _stat(name)
+    if packed and stat and packed[8] < stat[8]:
+        packed = None  # the file was replaced after it had been compressed
+    stat = packed or stat
     if not stat:
         raise HttpError(404)
     if stat[0] & 0x4000:
         # Relative links in an index page work only below a trailing slash.
-        url = request.url.split("?")
-        url[0] += "/"
-        return Response.redirect(request, "?".join(url), 301)
-    Response.start(request, 200)
-    head = 'Content-Type: %s\r\nVary: Accept-Encoding\r\nETag: "%x-%x"\r\n' % (kind, stat[8], stat[6])
+        url, mark, query = request.url.partition("?")
+        return Response.redirect(request, url + "/" + mark + query, 301)
+    Response.start(request)
+    request.head += b'Content-Type: %s\r\nVary: Accept-Encoding\r\nETag: "%x-%x"\r\n' % (kind, stat[8], stat[6])
     if packed:
         name += ".gz"
-        head += "Content-Encoding: gzip\r\n"
-    request.head += head.encode()
-    first = 0
-    left = stat[6]
-    if stat[8] > _CLOCK_SET or server.cacheControl or b"f-none-match:" in fields or b"range:" in fields:
+        request.head += b"Content-Encoding: gzip\r\n"
+    part = 0, stat[6]
+    if stat[8] > _CLOCK_SET or request.conn.server.cacheControl or b"f-none-match:" in fields or b"range:" in fields:
         from .precise import select
 
-        first, left = select(request, stat)
-    return _send(request, name, first, left)
+        part = select(request, stat)
+    return _send(request, name, *part)
 
 
 def _send(request, name, first, left):
     conn = request.conn
     pool = conn.server.pool
-    head = request.frame(left)
-    if request.bare or not left:
-        yield from conn.send(head)
+    field = b"Content-Length: %d\r\n" % left
+    if request.bare or not left or request.head[9:12] == b"304":
+        yield from conn.send(request.frame(field))
         return
+    # Only when nothing can fail any more may the head be made, or an error could not be answered.
     file = open(name, "rb")
     try:
         file.seek(first)
         buffer = pool.pop() if pool else bytearray(conn.server.bufferSize)
         view = memoryview(buffer)
+        head = request.frame(field)
         # The head and the first part of the body leave in one write.
         start = len(head)
         buffer[:start] = head

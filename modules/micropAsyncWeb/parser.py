@@ -1,20 +1,20 @@
 """Parses the head of an HTTP/1.x request (RFC 9112 sections 2 to 6). Works on bytes, never touches a socket."""
 
 from binascii import unhexlify
+
 from micropython import const
 
 # Bits of the flags that parse_fields() returns.
 _HOST = const(1)
 _CLOSE = const(2)
-_EXPECT = const(4)
-_CHUNKED = const(8)
-_LENGTH = const(16)
+_CHUNKED = const(4)
+_LENGTH = const(8)
+_UNKNOWN = const(16)  # a transfer coding other than chunked
 
 # The only fields that the server itself acts on; all others are parsed when a handler asks for them.
 _KNOWN = {
     b"host": _HOST,
     b"connection": _CLOSE,
-    b"expect": _EXPECT,
     b"transfer-encoding": _CHUNKED,
     b"content-length": _LENGTH,
 }
@@ -24,12 +24,16 @@ _KNOWN = {
 _TCHAR = b"etaoinsrchdlupmfgyw-bvkxjqzCATHSEUROINDLPMGFYWBVKXJQZ0123456789_.!#$%&'*+^`|~"
 
 
+_MEMO = const(32)  # field lines remembered as valid, and their size at most
+_MEMO_SIZE = const(128)
+
+
 class HttpError(Exception):
     """HttpError(status, reason=None): raised by a handler, ends its request with that error answer."""
 
 
 def parse_line(line):
-    """Split a request line with its CRLF into method (str), target (bytes) and minor version (RFC 9112 section 3)."""
+    """Split a request line into method (str), target (bytes) and minor version (RFC 9112 section 3)."""
     parts = line.split(b" ")
     if len(parts) == 3:
         method, target, version = parts
@@ -37,7 +41,7 @@ def parse_line(line):
             if not 0x20 < char < 0x7F:
                 method = b""
         if method and target and not method.strip(_TCHAR):
-            if version not in (b"HTTP/1.1\r\n", b"HTTP/1.0\r\n"):
+            if version not in (b"HTTP/1.1", b"HTTP/1.0"):
                 from .refuse import other_version
 
                 version = other_version(version)
@@ -45,38 +49,47 @@ def parse_line(line):
     raise HttpError(400)
 
 
-def parse_fields(block):
-    """Check the field lines of a head, each with its CRLF (RFC 9112 section 5) and read what frames the message.
+def parse_fields(lines, memo):
+    """Check the field lines of a head (RFC 9112 section 5) and read what frames the message.
 
-    Returns (flags, length): _HOST, _CLOSE and _EXPECT, and the length of the body, -1 if it is chunked.
+    lines: the head split at CRLF, with the request line; memo: dict of field lines that are known, {line: flag}.
+    Returns (flags, length of the body, -1 if it is chunked).
     """
     flags = length = 0
-    lines = block.split(b"\r\n")
-    bad = lines.pop() != b""
+    # The head ends with CRLF CRLF.
+    if lines.pop() or lines.pop():
+        raise HttpError(400)
+    bad = False
+    lines = iter(lines)
+    next(lines)
     for line in lines:
-        name, colon, value = line.partition(b":")
-        # An empty name, a space before the colon and a folded line all fail here.
-        if not name or not colon or name.strip(_TCHAR) or b"\r" in value or b"\n" in value or b"\0" in value:
-            bad = True
-        kind = _KNOWN.get(name.lower(), 0)
-        value = value.strip(b" \t").lower()
-        if kind == _CLOSE:
-            if b"close" not in [token.strip(b" \t") for token in value.split(b",")]:
-                continue
-        elif kind == _EXPECT:
-            if value != b"100-continue":
-                continue
-        elif kind == _LENGTH:
-            if not value.isdigit() or flags & kind and length != int(value):
-                raise HttpError(400)
-            length = int(value)
-        else:
-            bad |= flags & kind
-            if kind == _CHUNKED and value != b"chunked":
-                raise HttpError(501)
+        kind = memo.get(line)
+        if kind is None:
+            name, colon, value = line.partition(b":")
+            # An empty name, a space before the colon and a folded line all fail here.
+            if not name or not colon or name.strip(_TCHAR) or b"\r" in value or b"\n" in value or b"\0" in value:
+                bad = True
+            kind = _KNOWN.get(name.lower(), 0)
+            value = value.strip(b" \t").lower()
+            if kind == _CLOSE:
+                if b"close" not in [token.strip(b" \t") for token in value.split(b",")]:
+                    kind = 0
+            elif kind == _CHUNKED:
+                if value != b"chunked":
+                    kind = _UNKNOWN
+            elif kind == _LENGTH:
+                if not value.isdigit() or flags & kind and length != int(value):
+                    bad = True
+                else:
+                    length = int(value)
+            if not bad and kind != _LENGTH and len(line) < _MEMO_SIZE:
+                if len(memo) >= _MEMO:
+                    memo.clear()
+                memo[line] = kind
+        bad = bad or flags & kind & (_HOST | _CHUNKED)
         flags |= kind
     if flags & _CHUNKED:
-        bad |= flags & _LENGTH
+        bad = bad or flags & _LENGTH
         length = -1
     if bad:
         raise HttpError(400)

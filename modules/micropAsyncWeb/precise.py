@@ -52,8 +52,8 @@ def select(request, stat):
             longest = prefix
     if longest:
         request.head += b"Cache-Control: %s\r\n" % rules[longest]
-    block = request.block.lower()
-    if b"range:" not in block and b"if-" not in block:
+    fields = request.text.lower()
+    if b"range:" not in fields and b"if-" not in fields:
         return 0, size
     header = request.header
     tag = '"%x-%x"' % (stat[8], size)

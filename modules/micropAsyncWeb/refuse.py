@@ -1,12 +1,12 @@
 """Requests that are out of the ordinary: other methods, versions and forms of the target."""
 
-from .parser import HttpError
 from . import exchange as Response
+from .parser import HttpError
 
 
 def other_version(version):
     """A version that is neither HTTP/1.1 nor HTTP/1.0: gives the one to act by (RFC 9110 section 2.5)."""
-    if len(version) != 10 or version[:5] + version[6:7] + version[8:] != b"HTTP/.\r\n":
+    if len(version) != 8 or version[:5] + version[6:7] != b"HTTP/.":
         raise HttpError(400)
     if not (version[5:6] + version[7:8]).isdigit():
         raise HttpError(400)

@@ -1,7 +1,11 @@
 """Answers larger than the buffer, and heads that a handler writes by itself as text (RFC 9112 sections 6 and 7)."""
 
+from micropython import const
+
 from . import exchange as Response
 from .exchange import DONE
+
+_COPY = const(4096)  # of a larger answer the first part leaves with the head, the rest without being copied
 
 
 def write_head(request, data):
@@ -57,9 +61,14 @@ def flush(request, last):
         if not last or request.bare and not length:
             # Known to the handler only, if at all.
             length = request.length
-            if length < 0:
-                length = None if request.minor else -1
-        head = request.frame(length)
+        if length >= 0:
+            head = b"Content-Length: %d\r\n" % length
+        elif request.minor:
+            length = None
+            head = b"Transfer-Encoding: chunked\r\n"
+        else:
+            request.keep = 0
+        head = request.frame(head)
         request.length = length
     request.out = b""
     end = b""
@@ -72,16 +81,16 @@ def flush(request, last):
         if last:
             end += b"0\r\n\r\n"
     elif request.length >= 0:
-        # More than the promised length would be taken for the next answer.
-        body = body[: request.length]
+        if len(body) > request.length:
+            # More than the promised length would be taken for the next answer.
+            body = body[: request.length]
         request.length -= len(body)
         if last and request.length:
             request.keep = False
-    if len(body) > 1024:
-        # Not worth a copy.
-        yield from request.conn.send(head + body[:1024])
+    if len(body) > _COPY:
+        yield from request.conn.send(head + body[:_COPY])
         head = b""
-        body = memoryview(body)[1024:]
+        body = memoryview(body)[_COPY:]
         yield from request.conn.send(body)
         body = b""
     yield from request.conn.send(head + body + end)

@@ -1,0 +1,1 @@
+"""What the server does when something that it needs fails: descriptors, memory, clients, handlers."""

@@ -1,0 +1,158 @@
+"""Static files: paths, types, compression, conditions and ranges."""
+
+import gzip
+
+import pytest
+
+
+def test_index_files(server):
+    assert server.get("/")[2] == b"<h1>index</h1>"
+    assert server.get("/sub/")[2] == b"<h1>sub</h1>"
+    status, header, _ = server.get("/sub?a=b")
+    assert (status, header["location"]) == (301, "/sub/?a=b")
+
+
+@pytest.mark.parametrize(
+    "name, kind",
+    [
+        ("/", "text/html; charset=utf-8"),
+        ("/sub/page.htm", "text/html; charset=utf-8"),
+        ("/small.txt", "text/plain; charset=utf-8"),
+        ("/app.js", "text/javascript; charset=utf-8"),
+        ("/app.js.gz", "application/gzip"),
+        ("/big.bin", "application/octet-stream"),
+    ],
+)
+def test_types(server, name, kind):
+    assert server.get(name)[1]["content-type"] == kind
+
+
+@pytest.mark.parametrize("name", ["big.bin", "small.txt", "empty.txt", "app.js", "with%20space.txt", "%c3%bcml.txt"])
+def test_content(server, webroot, name):
+    from urllib.parse import unquote
+
+    status, header, body = server.get("/" + name)
+    assert status == 200
+    assert body == (webroot / unquote(name)).read_bytes()
+    assert int(header["content-length"]) == len(body)
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/missing",
+        "/../secret.txt",
+        "/sub/../../secret.txt",
+        "/%2e%2e/secret.txt",
+        "/%2E%2e%2fsecret.txt",
+        "/..%2fsecret.txt",
+        "/..%5csecret.txt",
+        "/sub/..%2f..%2fsecret.txt",
+        "/sub/%2e%2e/%2e%2e/secret.txt",
+        "/%252e%252e/secret.txt",
+        "/....//secret.txt",
+        "/./small.txt",
+        "//small.txt",
+        "/sub//index.html",
+        "/C:/secret.txt",
+        "/\\secret.txt",
+        "/..\\secret.txt",
+        "/etc%2fpasswd",
+        "/%2fetc/passwd",
+        "http://x/../secret.txt",
+    ],
+)
+def test_nothing_outside_the_webroot(server, target):
+    status, _, body = server.get(target)
+    assert status == 404
+    assert b"secret" not in body
+
+
+def test_compressed_neighbour(server, webroot):
+    plain = server.get("/app.js")
+    packed = server.get("/app.js", "Accept-Encoding: deflate, gzip")
+    assert "content-encoding" not in plain[1]
+    assert packed[1]["content-encoding"] == "gzip"
+    assert gzip.decompress(packed[2]) == plain[2]
+    assert plain[1]["vary"] == packed[1]["vary"] == "Accept-Encoding"
+    assert plain[1]["etag"] != packed[1]["etag"]
+    assert packed[1]["content-type"] == "text/javascript; charset=utf-8"
+    assert "content-encoding" not in server.get("/app.js", "Accept-Encoding: gzip;q=0, identity")[1]
+
+
+def test_conditions(server):
+    _, header, _ = server.get("/small.txt")
+    tag, date = header["etag"], header["last-modified"]
+    for field in (
+        f"If-None-Match: {tag}",
+        f'If-None-Match: "x", W/{tag}',
+        "If-None-Match: *",
+        f"If-Modified-Since: {date}",
+        f"If-None-Match: {tag}\nIf-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT",
+    ):
+        status, got, body = server.get("/small.txt", field)
+        assert (status, body, got["etag"]) == (304, b"", tag)
+    for field in (
+        'If-None-Match: "x"',
+        "If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT",
+        f'If-None-Match: "x"\nIf-Modified-Since: {date}',
+        "If-Modified-Since: yesterday",
+    ):
+        assert server.get("/small.txt", field)[2] == b"0123456789"
+
+
+@pytest.mark.parametrize(
+    "value, expected, body",
+    [
+        ("bytes=0-0", "0-0", b"0"),
+        ("bytes=2-4", "2-4", b"234"),
+        ("bytes=7-", "7-9", b"789"),
+        ("bytes=-3", "7-9", b"789"),
+        ("bytes=-30", "0-9", b"0123456789"),
+        ("bytes=5-500", "5-9", b"56789"),
+        ("bytes=10-", None, None),
+        ("bytes=99-100", None, None),
+        ("bytes=-0", None, None),
+        ("bytes=4-2", "", b"0123456789"),
+        ("bytes=0-1,3-4", "", b"0123456789"),
+        ("bytes=a-b", "", b"0123456789"),
+        ("bytes=-", "", b"0123456789"),
+        ("lines=0-1", "", b"0123456789"),
+    ],
+)
+def test_ranges(server, value, expected, body):
+    status, header, got = server.get("/small.txt", f"Range: {value}")
+    if expected is None:
+        assert (status, header["content-range"]) == (416, "bytes */10")
+    elif expected:
+        assert (status, header["content-range"], got) == (206, f"bytes {expected}/10", body)
+    else:
+        assert (status, got) == (200, body)
+
+
+def test_range_of_a_large_file(server, webroot):
+    status, header, body = server.get("/big.bin", "Range: bytes=50000-89999")
+    assert (status, body) == (206, (webroot / "big.bin").read_bytes()[50000:90000])
+
+
+def test_if_range(server):
+    header = server.get("/small.txt")[1]
+    etag = header["etag"]
+    for value, status in ((etag, 206), (header["last-modified"], 206), ('"x"', 200), ("W/" + etag, 200)):
+        assert server.get("/small.txt", "Range: bytes=0-1", f"If-Range: {value}")[0] == status
+
+
+def test_cache_control(start):
+    server = start("cacheControl={'/sub/': 'max-age=60', '/': 'no-cache'}")
+    assert server.get("/sub/page.htm")[1]["cache-control"] == "max-age=60"
+    assert server.get("/small.txt")[1]["cache-control"] == "no-cache"
+
+
+def test_changed_file_is_served_next(server, webroot):
+    path = webroot / "changing.txt"
+    path.write_text("one")
+    assert server.get("/changing.txt")[2] == b"one"
+    path.write_text("second")
+    assert server.get("/changing.txt")[2] == b"second"
+    path.unlink()
+    assert server.get("/changing.txt")[0] == 404
