@@ -148,7 +148,14 @@ def _thread_main(services):
     try:
         _native_new_event_loop()
         _ident = _thread.get_ident()
-        _native_run(core.create_task(_main(services)))
+        main = core.create_task(_main(services))
+        while True:
+            try:
+                _native_run(main)
+                break
+            except MemoryError:
+                # Raised by the loop between two tasks, all of which are still queued: it goes on where it was.
+                time.sleep_ms(_WAIT_MS)
     except BaseException as error:
         log.exception("the server's thread ended", error)
     finally:

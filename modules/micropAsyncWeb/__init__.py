@@ -10,6 +10,7 @@ per request, and handlers may await whatever they like.
 import socket
 from asyncio import core
 from errno import EAGAIN
+from time import sleep_ms as pause_ms
 from time import ticks_diff, ticks_ms
 
 from micropython import const
@@ -53,6 +54,15 @@ class Reactor:
 
     def ipoll(self, dt):
         """Wait dt ms at most for events. asyncio calls this between tasks and gets those of its own sockets."""
+        try:
+            return self.serve(dt)
+        except MemoryError:
+            # A worker is lost, the loop must not be: there may be memory again when others have run.
+            self.polling = False
+            pause_ms(5)
+            return ()
+
+    def serve(self, dt):
         self.dt = dt
         self.others = []
         self.conn = None
