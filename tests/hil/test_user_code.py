@@ -105,11 +105,20 @@ _thread.start_new_thread(spin, ())
 
 
 def test_thread_and_repl_wait_for_the_same_byte(board):
+    """Whoever gets it, the other must not stop the board. Enter is pressed until the thread has had one."""
     with board.console() as console:
         console.prompt()
         console.line("import _thread, sys")
-        console.line("t = _thread.start_new_thread(lambda: sys.stdin.read(1), ())")
-        console.write(b"\r")  # whoever gets it, the other must not stop the board
+        console.line("t = _thread.start_new_thread(lambda: print('taken', repr(sys.stdin.read(1))), ())")
+        for _ in range(500):
+            console.write(b"\r")
+            try:
+                console.read_until(b"taken '", 0.1)
+                break
+            except AssertionError:
+                continue
+        else:
+            raise AssertionError("the thread never got a byte")
         assert board.get("/api/status")[0] == 200
         console.prompt()
 
