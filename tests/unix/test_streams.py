@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from tests.unix.test_modules import check
+from tests.unix.scripted import check
 
 
 @pytest.fixture(scope="module")
