@@ -22,12 +22,12 @@ from os import urandom
 
 from .exchange import clean
 from .extra import header
-from .hooks import atHead
+from .hooks import at_head
 from .parser import HttpError
-from .secret import boot_key, hmac, same
+from .secret import boot_key, hmac, pads, same
 
-_ROUNDS = 400  # of hashPassword(): about a second of an ESP32, once for each user and start
-_SLICE = 20  # of them, before others get their turn
+_ROUNDS = 2000  # of hash_password(): a fraction of a second of an ESP32, for the first request of a user
+_SLICE = 50  # of them, before others get their turn
 _TOKEN = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~+/"
 
 
@@ -66,7 +66,7 @@ class Guard:
 
 def refuse(request, challenge, status=401):
     """Raise HttpError(status), with a WWW-Authenticate field in its answer."""
-    atHead(request, lambda request: header(request, "WWW-Authenticate", challenge))
+    at_head(request, lambda request: header(request, "WWW-Authenticate", challenge))
     raise HttpError(status)
 
 
@@ -102,15 +102,17 @@ class Basic(Guard):
         users = self.users
         if callable(users):
             return user if await _result(users(user, password)) else None
-        # A name that does not exist takes as long as one that does.
-        stored = users.get(user) or next(iter(users.values()), "")
+        stored = users.get(user)
+        if stored is None:
+            # A name that does not exist takes as long as one that does.
+            stored = next(iter(users.values()), "")
         if not self.hashed:
             valid = same(password, stored)
         else:
             mark = hmac(boot_key, (stored + "\0" + text).encode())
             valid = mark in self.known
             if not valid:
-                valid = await verifyPassword(password, stored)
+                valid = await verify_password(password, stored)
                 if valid and user in users:
                     self.known = self.known[-3:] + [mark]
         return user if valid and user in users else None
@@ -119,7 +121,7 @@ class Basic(Guard):
 def basic(users, realm="device", hashed=False):
     """Guard by name and password (RFC 7617, UTF-8).
 
-    users: {name: password}, or with hashed=True {name: hashPassword(password)}, or a function
+    users: {name: password}, or with hashed=True {name: hash_password(password)}, or a function
     check(name, password), plain or async, that returns whether it is right. The dict may change while it serves.
     """
     return Basic(users, realm, hashed)
@@ -130,18 +132,18 @@ def _derive(password, salt, rounds):
     key = password.encode()
     if len(key) > 64:
         key = sha256(key).digest()
+    key = pads(key)
     block = hmac(key, salt + b"\0\0\0\1")
-    total = bytearray(block)
+    total = int.from_bytes(block, "big")
     for count in range(1, rounds):
         block = hmac(key, block)
-        for i in range(32):
-            total[i] ^= block[i]
+        total ^= int.from_bytes(block, "big")
         if not count % _SLICE:
             yield
-    yield bytes(total)
+    yield total.to_bytes(32, "big")
 
 
-def hashPassword(password, rounds=_ROUNDS):
+def hash_password(password, rounds=_ROUNDS):
     """A text to store in place of a password: "pbkdf2-sha256$rounds$salt$hash" (hex), from which it can't be read.
 
     Guessing a bad password takes an attacker who has the text rounds times longer; a microcontroller can't afford
@@ -153,8 +155,8 @@ def hashPassword(password, rounds=_ROUNDS):
     return "pbkdf2-sha256$%d$%s$%s" % (rounds, hexlify(salt).decode(), hexlify(proof).decode())
 
 
-async def verifyPassword(password, stored):
-    """Whether stored is the hashPassword() of password. Lets other requests run meanwhile. False if malformed."""
+async def verify_password(password, stored):
+    """Whether stored is the hash_password() of password. Lets other requests run meanwhile. False if malformed."""
     try:
         kind, rounds, salt, proof = stored.split("$")
         if kind != "pbkdf2-sha256":
@@ -206,17 +208,17 @@ def bearer(tokens, realm="device"):
     return Bearer(tokens, realm)
 
 
-def digest(users, realm="device", hashed=False, maxAge=300):
+def digest(users, realm="device", hashed=False, max_age=300):
     """Guard by name and password that are never sent (RFC 7616, SHA-256, qop=auth). See digest.py.
 
-    users: {name: password}, or with hashed=True {name: hashDigest(name, realm, password)}. maxAge: seconds after
+    users: {name: password}, or with hashed=True {name: hash_digest(name, realm, password)}. max_age: seconds after
     which a client must make its proof anew, which it does without asking its user.
     """
     from .digest import Digest
 
-    return Digest(users, realm, hashed, maxAge)
+    return Digest(users, realm, hashed, max_age)
 
 
-def hashDigest(user, realm, password):
+def hash_digest(user, realm, password):
     """A text (hex) to store in place of a password for digest(hashed=True). Who has it can log in at this realm."""
     return hexlify(sha256(("%s:%s:%s" % (user, realm, password)).encode()).digest()).decode()

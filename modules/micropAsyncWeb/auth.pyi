@@ -28,19 +28,19 @@ class Bearer(Guard):
     def __init__(self, tokens: dict[str, Any] | Callable[[str], Any], realm: str) -> None: ...
 
 def basic(users: dict[str, str] | Callable[[str, str], Any], realm: str = "device", hashed: bool = False) -> Basic:
-    """Guard by name and password. hashed: users holds what hashPassword() gives."""
+    """Guard by name and password. hashed: users holds what hash_password() gives."""
 
 def bearer(tokens: dict[str, Any] | Callable[[str], Any], realm: str = "device") -> Bearer:
     """Guard by a token: {token: user}, or a function check(token) that returns the user or None."""
 
-def digest(users: dict[str, str], realm: str = "device", hashed: bool = False, maxAge: int = 300) -> Guard:
-    """Guard by name and password that are never sent. hashed: users holds what hashDigest() gives."""
+def digest(users: dict[str, str], realm: str = "device", hashed: bool = False, max_age: int = 300) -> Guard:
+    """Guard by name and password that are never sent. hashed: users holds what hash_digest() gives."""
 
-def hashPassword(password: str, rounds: int = 400) -> str:
+def hash_password(password: str, rounds: int = 2000) -> str:
     """A text to store in place of a password."""
 
-async def verifyPassword(password: str, stored: str) -> bool:
-    """Whether stored is the hashPassword() of password."""
+async def verify_password(password: str, stored: str) -> bool:
+    """Whether stored is the hash_password() of password."""
 
-def hashDigest(user: str, realm: str, password: str) -> str:
+def hash_digest(user: str, realm: str, password: str) -> str:
     """A text to store in place of a password for digest(hashed=True)."""

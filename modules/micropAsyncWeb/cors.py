@@ -20,7 +20,7 @@ class Cors:
     origins: list of origins as browsers send them, "https://app.example" (scheme and host in lower case, no slash at
     the end, the port unless it is the scheme's own), or "*" for all. methods, headers (those of the request), expose
     (those of the answer): text with commas. headers="*" does not include Authorization, nor does any "*" count with
-    credentials. credentials: also with the user's cookies and passwords; not together with origins="*". maxAge:
+    credentials. credentials: also with the user's cookies and passwords; not together with origins="*". max_age:
     seconds for which a browser need not ask again. ValueError for origins that could never match.
     """
 
@@ -33,7 +33,7 @@ class Cors:
         headers="Content-Type",
         expose="",
         credentials=False,
-        maxAge=600,
+        max_age=600,
     ):
         if origins == "*":
             if credentials:
@@ -49,7 +49,7 @@ class Cors:
         self.fields = {
             "Access-Control-Allow-Methods": clean(methods),
             "Access-Control-Allow-Headers": clean(headers),
-            "Access-Control-Max-Age": maxAge,
+            "Access-Control-Max-Age": max_age,
         }
         before(server, self.preflight, prefix)
         after(server, self.mark, prefix)

@@ -16,6 +16,6 @@ class Cors:
         headers: str = "Content-Type",
         expose: str = "",
         credentials: bool = False,
-        maxAge: int = 600,
+        max_age: int = 600,
     ) -> None:
         """origins: a list, or "*" for all. ValueError for origins that could never match."""

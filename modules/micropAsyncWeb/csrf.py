@@ -19,7 +19,7 @@ from os import urandom
 
 from .exchange import clean
 from .extra import header as add
-from .hooks import atHead, before
+from .hooks import at_head, before
 from .parser import HttpError
 from .secret import boot_key, hmac, same, to_text
 
@@ -84,7 +84,7 @@ class Csrf:
             nonce = to_text(urandom(12))
             token = nonce + self.sign(nonce)
             request.cookies[self.cookie] = token
-            atHead(request, lambda request: add(request, "Set-Cookie", self.cookie + "=" + token + self.options))
+            at_head(request, lambda request: add(request, "Set-Cookie", self.cookie + "=" + token + self.options))
         return token
 
     def sign(self, nonce):

@@ -8,8 +8,8 @@ has to go, all unused ones issued before it end with it, so no request can ever 
 from binascii import hexlify
 from hashlib import sha256
 
-from .auth import Guard, hashDigest
-from .parser import unquote
+from .auth import Guard, hash_digest
+from .patterns import unquote
 from .secret import boot_key, hmac, same, uptime
 
 _NONCES = 8  # in use at once
@@ -21,11 +21,11 @@ class Digest(Guard):
 
     scheme = "digest"
 
-    def __init__(self, users, realm, hashed, maxAge):
+    def __init__(self, users, realm, hashed, max_age):
         super().__init__(realm)
         self.users = users
         self.hashed = hashed
-        self.maxAge = maxAge
+        self.max_age = max_age
         self.number = 0  # of nonces issued
         self.floor = 0  # nonces up to this number are in use or have ended
         self.used = {}  # number → [highest count seen, bits of those seen just before it]
@@ -71,14 +71,14 @@ class Digest(Guard):
                 return None
             age = uptime() - int(nonce[8:16], 16)
             stored = self.users.get(user, "")
-            secret = stored if self.hashed else hashDigest(user, self.realm, stored)
+            secret = stored if self.hashed else hash_digest(user, self.realm, stored)
             signed = (request.method + ":" + fields["uri"]).encode()
             text = ":".join((secret, nonce, fields["nc"], fields["cnonce"], "auth", _hex(signed)))
             if not same(_hex(text.encode()), fields["response"].lower()) or user not in self.users:
                 return None
         except (KeyError, ValueError):
             return None
-        if age > self.maxAge or not self.fresh(number, count):
+        if age > self.max_age or not self.fresh(number, count):
             # The password was right: a new nonce will do, the user need not be asked again.
             request.stale = True
             return None

@@ -18,7 +18,7 @@ from .exchange import DONE
 from .parser import HttpError
 
 
-def atHead(request, hook):
+def at_head(request, hook):
     """Call hook(request), a plain function, once: just before the head of this request's answer leaves.
 
     It is the last moment to add header fields, whatever kind of answer it is (with Response.header). The first bytes
@@ -29,6 +29,8 @@ def atHead(request, hook):
 
     def last(field):
         request.frame = frame
+        # Of an answer without a body that nobody has begun: it has a head now.
+        request.phase = request.phase or 1
         hook(request)
         return frame(field)
 
@@ -50,7 +52,7 @@ def before(server, hook, prefix=""):
 def after(server, hook, prefix=""):
     """Call hook(request), a plain function, just before the head of each answer leaves, error answers included.
 
-    See atHead(). Not called for the 408 and 503 that a client gets without a request.
+    See at_head(). Not called for the 408 and 503 that a client gets without a request.
     """
     of(server).afters.append((_prefix(prefix), hook))
     return hook
@@ -86,7 +88,7 @@ def attribute(server, name):
     method = _METHODS.get(name)
     if not method:
         raise AttributeError(name)
-    return lambda *args: method(server, *args)
+    return lambda *args, **names: method(server, *args, **names)
 
 
 def of(server):
@@ -131,7 +133,7 @@ class Hooks:
     def begin(self, request):
         """Note whose hooks apply: (length of the mount's prefix, Hooks) each, the outer server's first."""
         request.chain = ((0, self),)
-        atHead(request, self.finish)
+        at_head(request, self.finish)
 
     def find(self, request, flags):
         """server.prepare: find the handler, and put the hooks around it."""

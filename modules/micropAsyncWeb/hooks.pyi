@@ -5,5 +5,5 @@ from typing import Any
 
 from . import Request
 
-def atHead(request: Request, hook: Callable[[Request], Any]) -> None:
+def at_head(request: Request, hook: Callable[[Request], Any]) -> None:
     """Call hook(request), a plain function, once: just before the head of this request's answer leaves."""

@@ -32,6 +32,7 @@ class Link:
     last = False  # close when all is sent
     cause = None  # arguments of Closed, once nothing more may be written
     out = b""  # what queue() has still to send
+    refused = 0  # bytes of it that the socket was offered and took nothing of
 
     def __init__(self, request, owner):
         conn = request.conn
@@ -152,12 +153,20 @@ class Link:
 
     def flush(self):
         """Send what is queued, unless a task is in the middle of its own data; and close after the last of it."""
-        if self.out and not self.busy:
+        while self.out and not self.busy:
+            # TLS has what it was offered in a record already: it wants the same again, or what was added is lost.
+            part = self.out[: self.refused] if self.refused else self.out
             try:
-                self.out = self._put(self.out)
+                left = len(self._put(part))
             except Closed:
                 self.out = b""
-            if self.last and self.sock and not self.out:
+                return
+            sent = len(part) - left
+            self.refused = 0 if sent else left
+            self.out = self.out[sent:]
+            if left:
+                return
+            if self.last and not self.out:
                 # Bytes that nobody has read would make close() a reset, which can eat what was just sent.
                 self.readinto(self.server.buffer)
                 self.close()

@@ -33,6 +33,8 @@ _ENOSPC = const(28)  # MicroPython's errno does not name it
 _BUFFER = const(1024)
 _HEAD = const(640)  # of a part: bytes at most
 _BOUNDARY = const(70)  # RFC 2046 section 5.1.1
+_SKIP = const(256)  # bytes at a time of what nobody reads
+_FOLDER = const(0x4000)  # in the mode that os.stat() gives
 _NAME = const(60)  # characters of a file name; four bytes each fit what LittleFS and FAT can take
 
 _saving = []  # numbers of the temporary files in use
@@ -124,8 +126,9 @@ class Part:
         total = 0
         done = False
         block = memoryview(bytearray(512))
-        file = open(path, "wb")
+        file = None
         try:
+            file = open(path, "wb")
             while True:
                 count = await self.readinto(block)
                 if not count:
@@ -142,22 +145,23 @@ class Part:
                 raise HttpError(507, "Insufficient Storage")
             raise
         finally:
-            file.close()
-            if not done:
-                os.remove(path)
+            if file:
+                file.close()
+                if not done:
+                    os.remove(path)
         return total
 
 
-def parts(request, maxParts=16):
-    """Asynchronous iterator over the Parts of a request. More than maxParts: HttpError 413. HttpError 415 if the body
+def parts(request, max_parts=16):
+    """Asynchronous iterator over the Parts of a request. More than max_parts: HttpError 413. HttpError 415 if the body
     is not multipart/form-data."""
-    return Parts(request, maxParts)
+    return Parts(request, max_parts)
 
 
 class Parts:
     """See parts()."""
 
-    def __init__(self, request, maxParts):
+    def __init__(self, request, max_parts):
         kind, found = parameters(request.header.get("content-type", ""))
         boundary = found.get("boundary", "")
         if kind != "multipart/form-data":
@@ -165,7 +169,7 @@ class Parts:
         if not 0 < len(boundary) <= _BOUNDARY:
             raise HttpError(400)
         self.request = request
-        self.left = maxParts
+        self.left = max_parts
         self.mark = b"\r\n--" + boundary.encode()
         self.buffer = bytearray(_BUFFER)
         self.view = memoryview(self.buffer)
@@ -222,7 +226,7 @@ class Parts:
             await self.more()
 
     async def __anext__(self):
-        waste = memoryview(bytearray(64))
+        waste = bytearray(_SKIP)
         while self.part:
             await self.content(waste)
         while self.end - self.start < 2:
@@ -282,21 +286,22 @@ class Form:
         self.files = []
 
 
-async def save(request, folder, maxParts=16, maxField=1024, maxFile=None):
+async def save(request, folder, max_parts=16, max_field=1024, max_file=None):
     """Read a whole form; its files are written to folder under their own names made safe. Gives a Form.
 
     All or nothing: files get their names when the form is complete, and replace older ones of the same name; if
-    anything fails, nothing of it stays. Two files of one name in a form get different ones. A file input that was left
-    empty is no file. maxField, maxFile: bytes of each; maxFile=None: as much as maxBody.
+    anything fails, nothing of it stays. Two files of one name in a form get different ones; one that has the name of a
+    folder is refused (409). A file input that was left empty is no file. max_field, max_file: bytes of each;
+    max_file=None: as much as the whole form.
     """
     form = Form()
     held = []
     temporary = []
     folder = folder.rstrip("/") + "/"
     try:
-        async for part in Parts(request, maxParts):
+        async for part in Parts(request, max_parts):
             if part.filename is None:
-                form.fields[part.name] = await part.text(maxField)
+                form.fields[part.name] = await part.text(max_field)
                 continue
             number = 0
             while number in _saving:
@@ -305,12 +310,15 @@ async def save(request, folder, maxParts=16, maxField=1024, maxFile=None):
             held.append(number)
             # Few names, so that what a power failure leaves behind is written over.
             name = "%s.upload-%d" % (folder, number)
-            size = await part.save(name, maxFile)
+            size = await part.save(name, max_file)
             temporary.append(name)
             if not size and not part.filename:
                 os.remove(temporary.pop())
                 continue
             form.files.append(File(part, _free(folder + safe_name(part.filename), form.files), size))
+        for file in form.files:
+            if _is_folder(file.path):
+                raise HttpError(409)
         for file in form.files:
             os.rename(temporary[0], file.path)
             temporary.pop(0)
@@ -322,13 +330,21 @@ async def save(request, folder, maxParts=16, maxField=1024, maxFile=None):
             _saving.remove(number)
 
 
+def _is_folder(path):
+    try:
+        return os.stat(path)[0] & _FOLDER
+    except OSError:
+        return False
+
+
 def _free(path, files):
     # A path that none of the files has.
     stem, dot, extension = path.rpartition(".")
     if not dot or "/" in extension:
         stem, dot, extension = path, "", ""
     number = 0
-    while path in [file.path for file in files]:
+    # FAT does not tell upper from lower case.
+    while path.lower() in [file.path.lower() for file in files]:
         number += 1
         path = "%s-%d%s%s" % (stem, number, dot, extension)
     return path

@@ -36,11 +36,11 @@ class Form:
     fields: dict[str, str]
     files: list[File]
 
-def parts(request: Request, maxParts: int = 16) -> AsyncIterator[Part]:
+def parts(request: Request, max_parts: int = 16) -> AsyncIterator[Part]:
     """The parts of a request. HttpError 413 if there are too many, 415 if the body is no such form."""
 
 async def save(
-    request: Request, folder: str, maxParts: int = 16, maxField: int = 1024, maxFile: int | None = None
+    request: Request, folder: str, max_parts: int = 16, max_field: int = 1024, max_file: int | None = None
 ) -> Form:
     """Read a whole form; its files are written to folder under their own names made safe."""
 

@@ -19,13 +19,19 @@ _rest = _up = 0
 
 
 def hmac(key, message):
-    """HMAC-SHA256 (RFC 2104) of bytes: 32 bytes. key: 64 bytes at most."""
-    key += bytes(_BLOCK - len(key))
-    inner = sha256(bytes([byte ^ 0x36 for byte in key]))
+    """HMAC-SHA256 (RFC 2104) of bytes: 32 bytes. key: 64 bytes at most, or what pads() has made of it."""
+    inner, outer = key if isinstance(key, tuple) else pads(key)
+    inner = sha256(inner)
     inner.update(message)
-    outer = sha256(bytes([byte ^ 0x5C for byte in key]))
+    outer = sha256(outer)
     outer.update(inner.digest())
     return outer.digest()
+
+
+def pads(key):
+    """What hmac() makes of a key each time it is called: three quarters of its time."""
+    key += bytes(_BLOCK - len(key))
+    return bytes([byte ^ 0x36 for byte in key]), bytes([byte ^ 0x5C for byte in key])
 
 
 def same(one, other):

@@ -9,16 +9,16 @@ class Sessions:
 
     def __init__(
         self,
-        maxAge: int = 3600,
-        maxSize: int = 512,
-        keyFile: str | None = None,
+        max_age: int = 3600,
+        max_size: int = 512,
+        key_file: str | None = None,
         cookie: str = "session",
         secure: bool = False,
     ) -> None:
-        """maxAge in seconds, maxSize in bytes of the cookie's value; keyFile: file of the signing key."""
+        """max_age in seconds, max_size in bytes of the cookie's value; key_file: file of the signing key."""
 
     def open(self, request: Request) -> dict[str, Any]:
         """The session of a request. Changes count until the head of the answer leaves."""
 
     def rotate(self) -> None:
-        """Sign with a new key from now on; the one before it still opens sessions. ValueError without keyFile."""
+        """Sign with a new key from now on; the one before it still opens sessions. ValueError without key_file."""

@@ -24,14 +24,14 @@ from . import Response
 from .link import Closed, Link
 
 
-def sse(handler=None, keepAlive=15):
+def sse(handler=None, keep_alive=15):
     """Decorator that makes `async def handler(request, stream)` the handler of a GET route. stream is an EventStream.
 
-    As `@sse` or `@sse(keepAlive=60)`: seconds without an event after which a comment is sent, so that neither side nor
+    As `@sse` or `@sse(keep_alive=60)`: seconds without an event after which a comment is sent, so that neither side nor
     a proxy takes the connection for dead; 0: never.
     """
     if handler is None:
-        return lambda handler: sse(handler, keepAlive)
+        return lambda handler: sse(handler, keep_alive)
 
     async def serve(request):
         Response.start(request)
@@ -42,7 +42,7 @@ def sse(handler=None, keepAlive=15):
         if request.method != "GET":
             await request.conn.send(head)
             return
-        stream = EventStream(request, keepAlive * 1000)
+        stream = EventStream(request, keep_alive * 1000)
         link = stream._link
         try:
             await link.write(head)
@@ -64,15 +64,15 @@ def sse(handler=None, keepAlive=15):
 class EventStream:
     """One client's stream of events, as its handler gets it. Other tasks of the server's loop may use it, too.
 
-    lastEventId: the id of the last event that the client got before it connected again, else "".
+    last_event_id: the id of the last event that the client got before it connected again, else "".
     """
 
-    def __init__(self, request, keepAlive):
-        self.lastEventId = request.header.get("last-event-id", "")
+    def __init__(self, request, keep_alive):
+        self.last_event_id = request.header.get("last-event-id", "")
         # Parsed again should the handler ask for it: what lives as long as the connection is to be small.
         del request.header
         request.head = b""
-        self._interval = keepAlive
+        self._interval = keep_alive
         self._link = Link(request, self)
 
     @property
@@ -84,11 +84,11 @@ class EventStream:
         """Send an event.
 
         data: a str, of any number of lines; anything else is sent as JSON; None: no event, but id and retry count.
-        event: its type, "message" if there is none. id: what lastEventId will be. retry: ms after which the client is
+        event: its type, "message" if there is none. id: what last_event_id will be. retry: ms after which the client is
         to connect again if the connection breaks. ValueError if event or id hold a line break, or id a NUL.
 
         A client that is slow makes send() wait; one that takes nothing for writeTimeout of the server is disconnected
-        (a browser then comes back, with its lastEventId). Closed if the client has gone. To cancel it halfway ends
+        (a browser then comes back, with its last_event_id). Closed if the client has gone. To cancel it halfway ends
         the stream.
         """
         await self._link.write(encode(data, event, id, retry))
@@ -133,7 +133,7 @@ class Broadcast:
         news.send("hello")  # from any task of the server's loop
 
     limit: bytes that may wait for a slow client. One that gets further behind is disconnected; a browser then comes
-    back, and its lastEventId tells what it has missed.
+    back, and its last_event_id tells what it has missed.
     """
 
     def __init__(self, limit=1024):
@@ -145,10 +145,14 @@ class Broadcast:
         data = encode(data, event, id, retry)
         for stream in list(self.streams):
             link = stream._link
-            if len(link.out) + len(data) > self.limit:
-                link.close()
-            elif link.cause is None:
-                link.queue(data)
+            if link.cause is None:
+                # One that keeps up may be sent more than limit at once; only what has to wait counts.
+                if link.out and len(link.out) + len(data) > self.limit:
+                    link.close()
+                else:
+                    link.queue(data)
+                    if len(link.out) > self.limit:
+                        link.close()
 
     async def serve(self, stream):
         """Add stream until it is closed."""
@@ -174,6 +178,6 @@ def encode(data, event=None, id=None, retry=None):
         if not isinstance(data, str):
             data = json.dumps(data)
         # A line ends with CR LF, LF or CR alone.
-        for line in data.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
-            text += "data: %s\n" % line
+        data = data.replace("\r\n", "\n").replace("\r", "\n")
+        text += "data: %s\n" % data.replace("\n", "\ndata: ")
     return (text + "\n").encode()

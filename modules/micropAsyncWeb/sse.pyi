@@ -13,13 +13,13 @@ def sse(handler: _Handler) -> _Route:
     """Decorator that makes `async def handler(request, stream)` the handler of a GET route."""
 
 @overload
-def sse(handler: None = None, keepAlive: float = 15) -> Callable[[_Handler], _Route]:
+def sse(handler: None = None, keep_alive: float = 15) -> Callable[[_Handler], _Route]:
     """The same with the seconds of silence after which a comment is sent; 0: never."""
 
 class EventStream:
     """One client's stream of events, as its handler gets it."""
 
-    lastEventId: str
+    last_event_id: str
     """The id of the last event that the client got before it connected again, else ""."""
 
     @property
@@ -51,6 +51,3 @@ class Broadcast:
 
     async def serve(self, stream: EventStream) -> None:
         """Add stream until it is closed."""
-
-def encode(data: Any, event: str | None = None, id: object = None, retry: int | None = None) -> bytes:
-    """One event as bytes."""

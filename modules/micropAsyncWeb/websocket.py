@@ -12,7 +12,8 @@ The handler runs when the handshake is done. When it returns, the connection is 
 with 1011 (the exception goes to the server's log). Pings of the client are answered, and its Close is, whatever the
 handler is doing; only a message that nobody receives holds up what comes behind it, so that a client can be made to
 wait but cannot fill the memory. An idle WebSocket has no buffer. It counts as one of the server's maxConnections, but
-is never closed to make room for another. MicropAsyncWeb.stop() closes it with code 1001.
+is never closed to make room for another. MicropAsyncWeb.stop() closes it with code 1001. What frames are made of is in
+frames.py, how a connection leaves HTTP in link.py.
 """
 
 from asyncio import core
@@ -23,6 +24,7 @@ from time import ticks_diff, ticks_ms
 from micropython import const
 
 from . import HttpError, Response
+from .frames import FrameError, Frames, close_status, frame_head, may_be_sent
 from .link import Closed, Link, wake
 
 _TEXT = const(1)
@@ -34,33 +36,32 @@ _FIN = const(128)
 
 _CLOSE_MS = const(2000)  # for the client to answer our Close
 _JOIN = const(1024)  # up to this size a message is copied, to leave in one piece with the head of its frame
-_STEP = const(512)  # bytes unmasked at a time; a multiple of 4
 
 
-def websocket(handler=None, protocols=(), origins=None, maxMessage=4096, pingInterval=20, pingTimeout=20):
+def websocket(handler=None, protocols=(), origins=None, max_message=4096, ping_interval=20, ping_timeout=20):
     """Decorator that makes `async def handler(request, ws)` the handler of a GET route. ws is a WebSocket.
 
-    As `@websocket` or with any of these, as `@websocket(maxMessage=1024)`:
+    As `@websocket` or with any of these, as `@websocket(max_message=1024)`:
     protocols: names of the subprotocols that the handler speaks. The first one of the client's list that is among
         them is agreed on and is ws.protocol, which is None where there is no such.
     origins: the web pages that may connect, as a browser names them, e.g. ("https://example.org",). None: those that
         came from this server, which is to say that the host and port of their Origin are those of the Host field.
         "*": all. Any other page gets 403 (RFC 6455 section 10.2). Programs send no Origin, and are always let in.
-    maxMessage: bytes of a message from the client at most, all its fragments together; more ends the connection
+    max_message: bytes of a message from the client at most, all its fragments together; more ends the connection
         with code 1009. Twice as much memory is needed while a message is complete.
-    pingInterval: seconds of silence after which the client is sent a Ping; 0: never.
-    pingTimeout: seconds that it has to send anything then, before the connection is given up.
+    ping_interval: seconds of silence after which the client is sent a Ping; 0: never.
+    ping_timeout: seconds that it has to send anything then, before the connection is given up.
 
     A request that is no handshake is answered with 426 or 400 and never gets to the handler.
     """
     if handler is None:
-        return lambda handler: websocket(handler, protocols, origins, maxMessage, pingInterval, pingTimeout)
+        return lambda handler: websocket(handler, protocols, origins, max_message, ping_interval, ping_timeout)
 
     async def serve(request):
         head = _handshake(request, protocols, origins)
         if not head:
             return
-        ws = WebSocket(request, maxMessage, pingInterval * 1000, pingTimeout * 1000)
+        ws = WebSocket(request, max_message, ping_interval * 1000, ping_timeout * 1000)
         link = ws._link
         code = 1000
         try:
@@ -150,16 +151,12 @@ class WebSocket:
     _ending = None  # when our Close was sent that the client has not yet answered
     _parts = False  # a message is being sent in parts
     _message = None  # a whole one, to be received
-    _opcode = 0  # of the message that is coming in,
-    _data = None  # what has come of it, and the room for the rest of the frame
-    _at = _left = 0  # bytes that have come; bytes of the frame that have not
 
-    def __init__(self, request, maxMessage, pingInterval, pingTimeout):
-        self._most = maxMessage
-        self._interval = pingInterval
-        self._timeout = pingTimeout
+    def __init__(self, request, max_message, ping_interval, ping_timeout):
+        self._interval = ping_interval
+        self._timeout = ping_timeout
         self._link = Link(request, self)
-        self._rest = self._link.rest  # frames not taken apart yet
+        self._frames = Frames(max_message, self._link.rest)
         self._parse()
 
     @property
@@ -181,7 +178,7 @@ class WebSocket:
         """Wait for a message: str if it is text, bytes if it is binary. Closed if there will be no more."""
         link = self._link
         while self._message is None:
-            if self._rest:
+            if link.cause is None:
                 # What came with the last message. Not before this one: it could end the connection, and what the
                 # handler has sent in answer to the last one is to leave first.
                 self._parse()
@@ -243,7 +240,7 @@ class WebSocket:
     def _frame(self, first, data):
         # In MicroPython a str is a buffer of its UTF-8.
         view = memoryview(data)
-        head = _head(first, len(view))
+        head = frame_head(first, len(view))
         if len(view) <= _JOIN:
             return self._link.write(head + view)
         return self._link.write(head + view[:_JOIN], view[_JOIN:])
@@ -254,7 +251,7 @@ class WebSocket:
         Returns when the client has answered or 2 s have passed. Messages that come meanwhile are lost. If it is closed
         already, code and reason do not count. ValueError for another code, or a longer reason.
         """
-        if not _may_be_sent(code) or len(reason.encode()) > 123:
+        if not may_be_sent(code) or len(reason.encode()) > 123:
             raise ValueError("code or reason")
         data = code.to_bytes(2, "big") + reason.encode()
         link = self._link
@@ -269,8 +266,9 @@ class WebSocket:
         link = self._link
         link.end((code, reason))
         self._ending = ticks_ms()
-        self._message = self._data = None
-        link.queue(_head(_FIN | _CLOSE, len(data)) + data)
+        self._message = None
+        self._frames.skip()
+        link.queue(frame_head(_FIN | _CLOSE, len(data)) + data)
         link.listen(True)
 
     def _fail(self, code):
@@ -278,32 +276,21 @@ class WebSocket:
 
     def read(self):
         """Not for handlers: the link has bytes."""
-        try:
-            self._read()
-        except MemoryError:
-            self._fail(1009)
-
-    def _read(self):
         link = self._link
-        if self._rest:
-            self._parse()
+        frames = self._frames
+        self._parse()
         if self._waits():
             # It goes on when the message is taken, or the answer to a control frame sent.
             link.listen(False)
-        elif self._left and self._data is not None:
-            count = link.readinto(memoryview(self._data)[self._at :])
-            self._at += count
-            self._left -= count
-            if count and not self._left:
-                self._complete()
-        else:
-            view = link.server.view
-            start = len(self._rest)
-            view[:start] = self._rest
-            count = link.readinto(view[start:])
-            if count:
-                self._rest = bytes(view[: start + count])
-                self._parse()
+        elif link.sock:
+            room = frames.room()
+            if room:
+                frames.filled(link.readinto(room))
+            else:
+                count = link.readinto(link.server.buffer)
+                if count:
+                    frames.feed(bytes(link.server.view[:count]))
+            self._parse()
 
     def sent(self):
         """Not for handlers: the link can take more."""
@@ -313,8 +300,7 @@ class WebSocket:
     def tick(self, now):
         """Not for handlers: the server's sweeper."""
         link = self._link
-        if self._rest:
-            self._parse()
+        self._parse()
         silence = ticks_diff(now, link.heard)
         if self._ending is not None:
             if ticks_diff(now, self._ending) > _CLOSE_MS:
@@ -327,7 +313,7 @@ class WebSocket:
                 link.close()
             elif not self._pinged:
                 self._pinged = True
-                link.queue(_head(_FIN | _PING, 0))
+                link.queue(frame_head(_FIN | _PING, 0))
         else:
             self._fail(1001)
             self._parse()
@@ -337,182 +323,39 @@ class WebSocket:
         return self._ending is None and (self._message is not None or self._link.out)
 
     def _parse(self):
-        # Takes frames out of _rest until a message is complete or more has to come (RFC 6455 section 5.2).
+        # Takes what has come apart until a message is there, an answer has to leave first, or more has to come.
         link = self._link
-        rest = self._rest
-        end = len(rest)
-        at = 0
         while link.sock and not link.last and not self._waits():
-            if self._left:
-                count = min(self._left, end - at)
-                if not count:
+            try:
+                event = self._frames.next()
+                if not event:
                     break
-                if self._data is not None:
-                    self._data[self._at : self._at + count] = rest[at : at + count]
-                at += count
-                self._at += count
-                self._left -= count
-                if not self._left and self._data is not None:
-                    self._complete()
-                continue
-            if end - at < 2:
-                break
-            first = rest[at]
-            length = rest[at + 1] & 127
-            opcode = first & 15
-            ending = self._ending is not None
-            if not ending and (
-                first & 0x70
-                or rest[at + 1] < 128  # not masked
-                or opcode & 7 > 2
-                # A control frame is short and whole; a fragment has the message that it belongs to.
-                or (length > 125 or first < 128 if opcode & 8 else (opcode > 0) == (self._opcode > 0))
-            ):
-                self._fail(1002)
-                continue
-            start = at + 2 + (0 if length < 126 else 2 if length < 127 else 8)
-            if end < start + 4:
-                break
-            if length > 125:
-                length = int.from_bytes(rest[at + 2 : start], "big")
-            mask = rest[start : start + 4]
-            if ending:
-                if opcode == _CLOSE:
-                    link.last = True
-                    if not link.out:
-                        link.close()
-                # The frame that was the reason may be one without a mask.
-                at = start + (4 if rest[at + 1] > 127 else 0)
-                self._left = length
-                continue
-            start += 4
-            if opcode & 8:
-                if end < start + length:
-                    break
-                at = start + length
-                self._control(opcode, _xor(rest[start:at], mask))
-                continue
-            have = self._at if self._opcode else 0
-            if have + length > self._most:
-                self._fail(1009)
-                continue
-            if opcode:
-                self._opcode = opcode
-            self._final = first & _FIN
-            if self._final and not have and start + length <= end and length <= _STEP:
-                at = start + length
-                self._deliver(_xor(rest[start:at], mask))
-                continue
-            data = bytearray(have + length)
-            if have:
-                data[:have] = self._data
-            self._data = data
-            self._from = self._at = have  # where the frame begins
-            self._left = length
-            self._mask = mask
-            at = start
-            if not length:
-                self._complete()
-        self._rest = rest[at:]
+                opcode, data = event
+                if opcode < _CLOSE:
+                    self._message = data
+                    wake(link.readers)
+                elif opcode == _CLOSE:
+                    self._closing(data)
+                elif opcode == _PING:
+                    link.queue(frame_head(_FIN | _PONG, len(data)) + data)
+            except FrameError as error:
+                self._fail(error.args[0])
+            except MemoryError:
+                if self._ending is None:
+                    self._fail(1009)
+                else:
+                    link.close()
 
-    def _complete(self):
-        # A frame of a message has come in.
-        data = self._data
-        _unmask(data, self._from, self._mask)
-        if self._final:
-            self._data = None
-            self._deliver(data)
-
-    def _deliver(self, data):
-        message = _utf8(data) if self._opcode == _TEXT else bytes(data)
-        self._opcode = 0
-        if message is None:
-            self._fail(1007)
-        else:
-            self._message = message
-            wake(self._link.readers)
-
-    def _control(self, opcode, data):
+    def _closing(self, data):
+        # The client's Close is the last that is looked at; our answer, if it is one, is the last that leaves.
         link = self._link
-        if opcode == _PING:
-            link.queue(_head(_FIN | _PONG, len(data)) + data)
-        elif opcode == _CLOSE:
-            # Our answer is the last that leaves, and the client's Close the last that is looked at.
-            link.last = True
-            code = int.from_bytes(data[:2], "big") if data else 1005
-            reason = _utf8(data[2:])
-            if data and (len(data) < 2 or not _may_be_sent(code)):
-                self._fail(1002)
-            elif reason is None:
-                self._fail(1007)
-            else:
-                link.end((code, reason))
-                link.queue(_head(_FIN | _CLOSE, len(data[:2])) + data[:2])
+        link.last = True
+        if self._ending is None:
+            link.end(close_status(data))
+            link.queue(frame_head(_FIN | _CLOSE, len(data[:2])) + data[:2])
+        elif not link.out:
+            link.close()
 
 
 def _opcode(data):
     return _TEXT if isinstance(data, str) else _BINARY
-
-
-def _head(first, size):
-    # The head of a frame of ours, which has no mask.
-    if size < 126:
-        return bytes((first, size))
-    if size < 65536:
-        return bytes((first, 126, size >> 8, size & 255))
-    return bytes((first, 127)) + size.to_bytes(8, "big")
-
-
-def _may_be_sent(code):
-    # RFC 6455 section 7.4, with what IANA has registered since.
-    return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
-
-
-def _xor(data, mask):
-    # As one large integer: forty times as fast as a loop over the bytes.
-    size = len(data)
-    key = int.from_bytes((mask * (size // 4 + 1))[:size], "little")
-    return (int.from_bytes(data, "little") ^ key).to_bytes(size, "little")
-
-
-def _unmask(data, start, mask):
-    # In place from start on, in steps that bound the memory that the integers take.
-    view = memoryview(data)[start:]
-    end = len(view) // _STEP * _STEP
-    key = int.from_bytes(mask * (_STEP // 4), "little") if end else 0
-    for at in range(0, end, _STEP):
-        part = view[at : at + _STEP]
-        part[:] = (int.from_bytes(part, "little") ^ key).to_bytes(_STEP, "little")
-    part = view[end:]
-    part[:] = _xor(part, mask)
-
-
-def _utf8(data):
-    # To str, or None if it is not UTF-8 (RFC 3629). MicroPython itself lets overlong forms, surrogates and what is
-    # beyond U+10FFFF pass.
-    try:
-        text = str(data, "utf8")
-    except UnicodeError:
-        return None
-    if len(text) < len(data):
-        for lead, low, high in _LIMITED:
-            at = data.find(lead)
-            while at >= 0:
-                if not low <= data[at + 1] <= high:
-                    return None
-                at = data.find(lead, at + 1)
-    return text
-
-
-# The first bytes of a character that do not allow every second byte: which they allow.
-_LIMITED = (
-    (b"\xc0", 1, 0),
-    (b"\xc1", 1, 0),
-    (b"\xe0", 0xA0, 0xBF),
-    (b"\xed", 0x80, 0x9F),
-    (b"\xf0", 0x90, 0xBF),
-    (b"\xf4", 0x80, 0x8F),
-    (b"\xf5", 1, 0),
-    (b"\xf6", 1, 0),
-    (b"\xf7", 1, 0),
-)

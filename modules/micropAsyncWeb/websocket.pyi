@@ -18,9 +18,9 @@ def websocket(
     handler: None = None,
     protocols: Iterable[str] = (),
     origins: Iterable[str] | str | None = None,
-    maxMessage: int = 4096,
-    pingInterval: float = 20,
-    pingTimeout: float = 20,
+    max_message: int = 4096,
+    ping_interval: float = 20,
+    ping_timeout: float = 20,
 ) -> Callable[[_Handler], _Route]:
     """The same with settings. Sizes in bytes, times in seconds."""
 

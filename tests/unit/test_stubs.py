@@ -21,6 +21,7 @@ INTERNAL = {
     "link": {"Link", "wake"},
     "multipart": {"parameters", "Parts"},
     "session": {"clock_set"},
+    "sse": {"encode"},
 }
 # Attributes of a Request that another module than extra.py sets.
 ELSEWHERE = {"method": "exchange", "user": "auth", "mount": "mount"}
@@ -69,9 +70,9 @@ def parameters(function, drop=0):
     return [(arg.arg, default) for arg, default in zip(every, defaults, strict=True)][drop:]
 
 
-def positional(function):
-    """Whether all parameters but self are positional only: calls go through a lambda that takes no names."""
-    return all(arg.arg == "self" for arg in function.args.args)
+def by_name(function):
+    """Whether all parameters can be given by name."""
+    return not function.args.posonlyargs
 
 
 def compare(stub, code, drop=0, where=""):
@@ -87,15 +88,16 @@ CORE = members(tree(PACKAGE / "__init__.pyi").body)
 
 def test_the_server():
     stub, code = members(CORE["MicropAsyncWeb"].body), members(source("__init__")["MicropAsyncWeb"].body)
-    hooks = source("hooks")
-    later = {"before", "after", "errorHandler", "mount"}
-    internal = {"prepare", "error", "receive", "accept", "forget", "evict", "sweep", "tick"}
+    # What is loaded when it is called.
+    later = {"before", "after", "errorHandler", "mount", "runThread", "stop"}
+    elsewhere = source("hooks") | source("control")
+    internal = {"prepare", "error", "receive", "accept", "forget", "sweep", "tick"}
     assert set(stub) - later <= set(code)
     assert set(code) - internal <= set(stub)
     for name, function in stub.items():
         if name in later:
-            assert parameters(function, 1) == parameters(hooks[name], 1)
-            assert positional(function)
+            assert parameters(function, 1) == parameters(elsewhere[name], 1)
+            assert by_name(function)
         else:
             compare(function, code[name], where="MicropAsyncWeb.")
     text = (PACKAGE / "__init__.py").read_text()
@@ -127,7 +129,7 @@ def test_requests():
             assert parameters(function, 1) == parameters(own[name], 1)[: len(parameters(function, 1))]
         else:
             assert parameters(function, 1) == parameters(code[name], 1), name
-            assert positional(function), name
+            assert by_name(function), name
     text = (PACKAGE / "extra.py").read_text()
     for name in attributes(CORE["Request"]):
         if name in ELSEWHERE:

@@ -15,7 +15,7 @@ from micropAsyncWeb import MicropAsyncWeb, auth
 
 server = MicropAsyncWeb(port=PORT, address="127.0.0.1", webroot=WEBROOT, **OPTIONS)
 users = {"admin": "secret", "j\\u00f6rg": "p:\\u00e4ss"}
-hashed = {"admin": auth.hashPassword("secret", 40)}
+hashed = {"admin": auth.hash_password("secret", 40)}
 
 async def whom(request):
     return request.user
@@ -33,11 +33,12 @@ server.appendRoutes([
     ["/hashed", auth.basic(hashed, hashed=True)(whom)],
     ["/function", auth.basic(slow_check)(whom)],
     ["/empty", auth.basic({})(whom)],
+    ["/guest", auth.basic({"admin": "secret", "guest": ""})(whom)],
     ["/bearer", auth.bearer({"t0ken-": "me", "-odd=": "odd"})(whom)],
     ["/bearer-function", auth.bearer(token_check)(whom)],
     ["/digest", auth.digest(users, realm="dig")(whom), "GET, POST"],
-    ["/digest-hashed", auth.digest({"admin": auth.hashDigest("admin", "dig", "secret")}, "dig", True)(whom)],
-    ["/digest-short", auth.digest(users, realm="dig", maxAge=-1)(whom)],
+    ["/digest-hashed", auth.digest({"admin": auth.hash_digest("admin", "dig", "secret")}, "dig", True)(whom)],
+    ["/digest-short", auth.digest(users, realm="dig", max_age=-1)(whom)],
 ])
 server.before(auth.basic(users, realm="all below").check, "/sub")
 asyncio.run(server.runAsync())
@@ -109,6 +110,15 @@ def test_sync_handler(app):
 @pytest.mark.parametrize("target", ["/basic", "/hashed", "/empty"])
 def test_basic_refused(app, target, value):
     assert app.get(target, value)[0] in (400, 401)
+
+
+def test_basic_of_a_user_without_password(app):
+    """An empty password is a password as others are: it is not that of somebody else."""
+    assert app.get("/guest", basic("guest", ""))[2] == b"guest"
+    assert app.get("/guest", basic("guest", "secret"))[0] == 401
+    assert app.get("/guest", basic("admin", "secret"))[2] == b"admin"
+    assert app.get("/guest", basic("admin", ""))[0] == 401
+    assert app.get("/guest", basic("nobody", ""))[0] == 401
 
 
 def test_basic_guards_a_prefix(app):
@@ -325,8 +335,8 @@ def test_hmac_like_rfc_4231():
 @pytest.mark.parametrize("password", ["secret", "", "ü" * 40])
 def test_hashed_password_is_pbkdf2(password):
     out = run_vm(
-        "import sys\nfrom micropAsyncWeb.auth import hashPassword\n"
-        f"print(hashPassword({password!r}, 30), hashPassword({password!r}, 1))\n"
+        "import sys\nfrom micropAsyncWeb.auth import hash_password\n"
+        f"print(hash_password({password!r}, 30), hash_password({password!r}, 1))\n"
     )
     assert len(set(out.split())) == 2
     for text in out.split():
@@ -337,9 +347,9 @@ def test_hashed_password_is_pbkdf2(password):
 
 def test_verify_password_of_malformed_text_is_false():
     out = run_vm(
-        "import asyncio\nfrom micropAsyncWeb.auth import verifyPassword\n"
+        "import asyncio\nfrom micropAsyncWeb.auth import verify_password\n"
         "for text in ('', 'x', '$$$', 'pbkdf2-sha256$x$00$00', 'pbkdf2-sha256$1$0$00', 'pbkdf2-sha256$0$00$'):\n"
-        "    print(asyncio.run(verifyPassword('x', text)))\n"
+        "    print(asyncio.run(verify_password('x', text)))\n"
     )
     assert out.split() == ["False"] * 6
 

@@ -314,7 +314,14 @@ def test_mount_knows_methods(app):
 
 
 @pytest.mark.parametrize(
-    "line", ['server.mount("/", other)', 'server.mount("api", other)', 'server.before(print, "x")']
+    "line",
+    [
+        'server.mount("/", other)',
+        'server.mount("api", other)',
+        'server.mount("/api", server)',
+        'server.before(print, "x")',
+        'server.after(hook=print, prefix="x")',
+    ],
 )
 def test_bad_prefix_is_refused(line):
     source = "from micropAsyncWeb import MicropAsyncWeb\nserver, other = MicropAsyncWeb(), MicropAsyncWeb()\n"

@@ -1,7 +1,9 @@
 """multipart/form-data: the parser over any split of its bytes, limits, and saving to files."""
 
+import contextlib
 import json
 import random
+import select
 import string
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from .conftest import Server, run_vm
+from .websocket_client import until
 
 APP = """
 import asyncio, os
@@ -37,13 +40,13 @@ async def parts(request):
 @server.route("/text", "POST")
 async def text(request):
     found = []
-    async for part in multipart.parts(request, maxParts=3):
+    async for part in multipart.parts(request, max_parts=3):
         found.append(await part.text(20))
     return found
 
 @server.route("/save", "POST")
 async def save(request):
-    form = await multipart.save(request, WEBROOT + "/up", maxField=50, maxFile=100000)
+    form = await multipart.save(request, WEBROOT + "/up", max_field=50, max_file=100000)
     return [form.fields, [[f.name, f.filename, f.path[len(WEBROOT) + 4:], f.size, f.type] for f in form.files]]
 
 @server.route("/full", "POST")
@@ -287,10 +290,9 @@ def test_save(app):
 
 def test_save_replaces_and_keeps_both_of_one_form(app):
     (app.folder / "x.txt").write_text("old")
-    got = post(app, "/save", encode([file("f", "x.txt", b"1"), file("f", "x.txt", b"2"), file("f", "a/x.txt", b"3")]))[
-        1
-    ]
-    assert [entry[2] for entry in got[1]] == ["x.txt", "x-1.txt", "x-2.txt"]
+    parts = [file("f", "x.txt", b"1"), file("f", "x.txt", b"2"), file("f", "a/X.TXT", b"3")]
+    got = post(app, "/save", encode(parts))[1]
+    assert [entry[2] for entry in got[1]] == ["x.txt", "x-1.txt", "X-2.TXT"]
     assert [(app.folder / entry[2]).read_bytes() for entry in got[1]] == [b"1", b"2", b"3"]
 
 
@@ -308,6 +310,36 @@ def test_save_leaves_nothing_of_what_fails(app, parts, status):
     assert {path.name: path.read_text() for path in app.folder.iterdir()} == {"x": "old"}
 
 
+def test_a_file_with_the_name_of_a_folder_is_refused(app):
+    (app.folder / "taken").mkdir()
+    assert post(app, "/save", encode([file("f", "x", b"1"), file("f", "taken", b"2")]))[0] == 409
+    assert [path.name for path in app.folder.iterdir()] == ["taken"]
+
+
+@pytest.mark.parametrize(
+    "begin, more, status",
+    [
+        (b"--X-B", b" " * 500, 400),  # the padding of a boundary
+        (b"--X-B\r\n", b"X: y\r\n" * 100, 400),  # the head of a part
+        (b"--X-B\r\nX: ", b"y" * 500, 400),
+        (b"--X-", b"X-" * 5000, 413),  # what stands before the first boundary
+        (b'--X-B\r\nContent-Disposition: form-data; name="f"; filename="x"\r\n\r\n', b"\r\n--X-" * 1000, 413),
+        (b'--X-B\r\nContent-Disposition: form-data; name="a"\r\n\r\n', b"a" * 5000, 413),
+    ],
+)
+@pytest.mark.parametrize("target", ["/parts?skip", "/save"])
+def test_endless_forms(app, target, begin, more, status):
+    with app.connect() as client:
+        start = head(target, 10**6).replace(b"Content-Length: 1000000", b"Transfer-Encoding: chunked")
+        client.send(start + b"%x\r\n%s\r\n" % (len(begin), begin))
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            while not select.select([client.sock], [], [], 0)[0]:
+                client.send(b"%x\r\n%s\r\n" % (len(more), more))
+        assert client.answer()[0] == status
+    until(lambda: list(app.folder.iterdir()) == [])
+    assert app.get("/none")[0] == 404
+
+
 def test_save_when_the_flash_is_full(app):
     assert post(app, "/full", encode([file("f", "x", b"1" * 2000)]))[::1] == (507, b"507 Insufficient Storage")
     assert list(app.folder.iterdir()) == []
@@ -321,7 +353,8 @@ def test_upload_that_stops_leaves_nothing(app, close):
         while not list(app.folder.iterdir()):
             pass
         if not close:
-            assert client.closed() == b""
+            assert client.answer()[0] == 408
+            client.closed()
     while list(app.folder.iterdir()):
         assert app.get("/none")[0] == 404
 

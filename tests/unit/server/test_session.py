@@ -15,8 +15,8 @@ from micropAsyncWeb import MicropAsyncWeb, session as module
 from micropAsyncWeb.session import Sessions
 
 server = MicropAsyncWeb(port=PORT, address="127.0.0.1", webroot=None, maxHead=4096)
-sessions = Sessions(maxAge=1000)
-filed = Sessions(maxAge=1000, keyFile=WEBROOT + "/session.key", cookie="filed", secure=True)
+sessions = Sessions(max_age=1000)
+filed = Sessions(max_age=1000, key_file=WEBROOT + "/session.key", cookie="filed", secure=True)
 later = [0]
 clock = [True]
 module.uptime = lambda: 100 + later[0]
@@ -218,7 +218,7 @@ def test_made_with_a_clock_does_not_count_without_one(app):
 
 def test_bad_key_file(tmp_path):
     (tmp_path / "key").write_bytes(b"short")
-    source = "from micropAsyncWeb.session import Sessions\ntry:\n    Sessions(keyFile=%r)\n"
+    source = "from micropAsyncWeb.session import Sessions\ntry:\n    Sessions(key_file=%r)\n"
     source += "except ValueError as error:\n    print(error)\n"
     assert "key: is no key file" in run_vm(source % str(tmp_path / "key"))
     assert (tmp_path / "key").read_bytes() == b"short"

@@ -36,7 +36,7 @@ async def events(request, stream):
 @web.route("/last")
 @sse
 async def last(request, stream):
-    await stream.send([stream.lastEventId, request.path, request.header.get("host")])
+    await stream.send([stream.last_event_id, request.path, request.header.get("host")])
 
 @web.route("/refused")
 @sse
@@ -55,7 +55,7 @@ async def ticks(request, stream):
         await asyncio.sleep_ms(150)
 
 @web.route("/quiet")
-@sse(keepAlive=0.3)
+@sse(keep_alive=0.3)
 async def quiet(request, stream):
     try:
         await stream.wait()
@@ -72,6 +72,12 @@ async def flood(request, stream):
             await stream.send("x" * 1000)
     finally:
         seen.append("flooded")
+
+@web.route("/count")
+@sse
+async def count(request, stream):
+    for number in range(3000):
+        await stream.send("y" * 3000, id=number)
 
 @web.route("/boom")
 @sse
@@ -94,7 +100,7 @@ def say(request):
 async def state(request):
     gc.collect()
     return {"connections": len(web.connections), "logged": logged, "seen": seen, "allocated": gc.mem_alloc(),
-            "streams": len(news.streams)}
+            "streams": len(news.streams), "waits": any(getattr(conn, "busy", False) for conn in web.connections)}
 
 @web.route("/stop")
 def stop(request):
@@ -186,6 +192,51 @@ def test_last_event_id(app, last):
         assert stream.event()[1] == f'["{last}", "/last", "x"]'
 
 
+def test_bytes_of_a_stream(app):
+    with app.connect() as client:
+        data = client.send("GET /events HTTP/1.1\nHost: x\n\n").closed()
+    head, _, body = data.partition(b"\r\n\r\n")
+    assert head.split(b"\r\n") == [
+        b"HTTP/1.1 200 OK",
+        b"Content-Type: text/event-stream",
+        b"Cache-Control: no-store",
+        b"X-Accel-Buffering: no",
+        b"Connection: close",
+    ]
+    assert body == (
+        b"data: one\n\n"
+        b"event: kind\nid: 7\nretry: 2500\ndata: two\ndata: lines\ndata: and\ndata: more\ndata: \n\n"
+        b"data: \n\n"
+        b'id: \xc3\xbc\ndata: {"a": [1, null]}\n\n'
+        b"id: \n\n"
+        b"data:  x: y\n\n"
+    )
+
+
+def test_bytes_of_the_keep_alive(app):
+    """Comments, and nothing but comments, until the client goes."""
+    with app.connect() as client:
+        client.send("GET /quiet HTTP/1.1\nHost: x\n\n").answer(head=True)
+        while len(client.data) < 12:
+            client._more()
+        assert client.data == b":\n\n" * (len(client.data) // 3)
+
+
+def test_reader_that_is_slow_gets_every_byte(app):
+    """send() waits for it; nothing is lost, doubled or cut while it does."""
+    with app.connect() as client:
+        client.send("GET /count HTTP/1.1\nHost: x\n\n").answer(head=True)
+        until(lambda: app.state()["waits"])
+        assert client.closed() == b"".join(b"id: %d\ndata: %s\n\n" % (n, b"y" * 3000) for n in range(3000))
+
+
+@pytest.mark.parametrize("fields", ["Last-Event-ID: 41\n", "last-event-id:41\n"])
+def test_bytes_of_the_last_event_id(app, fields):
+    with app.connect() as client:
+        data = client.send(f"GET /last HTTP/1.1\nHost: x\n{fields}\n").closed()
+    assert data.endswith(b'\r\n\r\ndata: ["41", "/last", "x"]\n\n')
+
+
 def test_fields_cannot_be_smuggled(app):
     with Stream(app, "/refused") as stream:
         assert [stream.event()[1] for _ in range(3)] == ["event", "id", "id"]
@@ -258,6 +309,14 @@ def test_broadcast_disconnects_who_is_too_slow(app):
     until(lambda: app.state()["streams"] == 0)
 
 
+def test_broadcast_of_more_than_the_limit_reaches_who_keeps_up(app):
+    """The limit is for what has to wait: 3000 bytes here."""
+    with Stream(app, "/news") as stream:
+        for _ in range(3):
+            assert app.get("/say/x?size=20000")[2] == b"[1]"
+            assert stream.event()[1] == "x" * 20000
+
+
 def test_stop_ends_streams(start):
     server = start(source=APP)
     with Stream(server, "/quiet") as quiet, Stream(server, "/news") as news:
@@ -295,7 +354,7 @@ def test_abrupt_disconnects(app):
 
 
 def test_memory_of_many_events(start):
-    server = start(source=APP, heap="120k")
+    server = start(source=APP, heap="160k")
     with Stream(server, "/news") as stream:
 
         def burst(count):

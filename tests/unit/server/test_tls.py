@@ -12,6 +12,7 @@ import time
 import pytest
 
 from .conftest import Client, Server, run_vm
+from .websocket_client import until
 
 APP = """
 import asyncio, gc
@@ -55,9 +56,10 @@ def pair(tmp_path_factory):
 class TlsServer(Server):
     """The server with TLS: connect() does the handshake."""
 
-    def __init__(self, webroot, pair, options=""):
+    def __init__(self, webroot, pair, options="", source=APP, heap="600k"):
         self.context = ssl.create_default_context(cadata=pair[0].read_bytes())
-        super().__init__(webroot, options, f"CERT = {str(pair[0])!r}\nKEY = {str(pair[1])!r}\n" + APP)
+        source = f"CERT = {str(pair[0])!r}\nKEY = {str(pair[1])!r}\n" + source
+        super().__init__(webroot, options, source, heap)
 
     def raw(self):
         return Client(self.port)
@@ -183,18 +185,17 @@ def test_nothing_is_left_behind(app):
                 assert client.sock.recv(10)
 
     def settled():
-        deadline = time.monotonic() + 5
-        while (state := json.loads(app.get("/state")[2]))[0] > 1 and time.monotonic() < deadline:
-            time.sleep(0.05)
-        assert state[0] == 1
-        return app.files(), state[1]
+        until(lambda: json.loads(app.get("/state")[2])[0] == 1)
+        return json.loads(app.get("/state")[2])[1]
 
+    files = app.files()
     seen = []
-    for _ in range(4):
+    for _ in range(6):
         round_trip()
         seen.append(settled())
-    assert len({files for files, _ in seen}) == 1
-    assert seen[3][1] < seen[1][1] + 2000
+    until(lambda: app.files() <= files)
+    # A worker that waits may hold the last answer that it has made, so that one is more at times.
+    assert min(seen[3:]) < min(seen[:3]) + 2000
 
 
 @pytest.mark.parametrize("swap", [("cert", "cert"), ("key", "cert"), ("none", "key")])

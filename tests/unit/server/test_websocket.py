@@ -16,7 +16,7 @@ from .websocket_client import APP, CLOSE, HANDSHAKE, PING, PONG, TEXT, Raw, clos
 
 @pytest.fixture(scope="module")
 def app(webroot):
-    server = Server(webroot, source=APP, heap="800k")
+    server = Server(webroot, source=APP, heap="1600k")
     yield server
     assert server.close() == ""
 

@@ -24,7 +24,7 @@ sockets = []
 
 
 @web.route("/echo")
-@websocket(maxMessage=65536)
+@websocket(max_message=65536)
 async def echo(request, ws):
     async for message in ws:
         await ws.send(message)
@@ -100,7 +100,7 @@ async def deaf(request, ws):
 
 
 @web.route("/ping")
-@websocket(pingInterval=0.3, pingTimeout=0.5)
+@websocket(ping_interval=0.3, ping_timeout=0.5)
 async def ping(request, ws):
     try:
         await ws.receive()
