@@ -1,10 +1,10 @@
-"""The floor: a select.poll loop that parses nothing and always gives the same answer. argv: port, keep or close."""
+"""The floor: a select.poll loop that parses nothing and gives one answer. argv: port, webroot, keep or close."""
 
 import select
 import socket
 import sys
 
-KEEP = sys.argv[2] == "keep"
+KEEP = sys.argv[3] == "keep"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n%s\r\npong" % (b"" if KEEP else b"Connection: close\r\n")
 
 

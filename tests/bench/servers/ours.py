@@ -1,4 +1,7 @@
-"""micropAsyncWeb with its limits as they are, but for the number of connections. argv: port, webroot."""
+"""micropAsyncWeb with its limits as they are, but for the number of connections.
+
+argv: port, webroot, how ping answers: "write" as the seed's README shows it, or "return".
+"""
 
 import asyncio
 import gc
@@ -9,11 +12,17 @@ from micropAsyncWeb import MicropAsyncWeb, Response
 webserver = MicropAsyncWeb(port=int(sys.argv[1]), address="127.0.0.1", webroot=sys.argv[2], maxConnections=32)
 
 
-@webserver.route("/ping")
-async def ping(request):
+async def ping_write(request):
     await Response.start(request, 200, "OK")
     await Response.startBody(request)
     await request.write("pong")
+
+
+async def ping_return(request):
+    return "pong"
+
+
+webserver.route("/ping")(ping_write if sys.argv[3] == "write" else ping_return)
 
 
 @webserver.route("/allocated")

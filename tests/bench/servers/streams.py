@@ -5,9 +5,28 @@ import gc
 import os
 import sys
 
+BLOCK = 4096
+
+
+async def answer(writer, head, body):
+    writer.write(b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s" % (head, len(body), body))
+    await writer.drain()
+
+
+async def answer_file(writer, head, name):
+    size = os.stat(name)[6]
+    with open(name, "rb") as file:
+        # In one write with the first block: a small packet alone would wait for the client's acknowledgement.
+        data = b"HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s" % (head, size, file.read(BLOCK))
+        while data:
+            writer.write(data)
+            await writer.drain()
+            data = file.read(BLOCK)
+
 
 async def serve(reader, writer):
     try:
+        reader.s.setsockopt(6, 1, 1)  # TCP_NODELAY
         while True:
             line = await reader.readline()
             if not line:
@@ -21,23 +40,17 @@ async def serve(reader, writer):
                 name, _, value = line.partition(b":")
                 fields[name.lower()] = value.strip()
             keep = fields.get(b"connection", b"").lower() != b"close"
+            head = b"" if keep else b"Connection: close\r\n"
             if target == b"/ping":
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npong")
-                await writer.drain()
+                await answer(writer, head, b"pong")
             elif target == b"/allocated":
                 gc.disable()
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n%9d" % gc.mem_alloc())
-                await writer.drain()
+                await answer(writer, head, b"%9d" % gc.mem_alloc())
+            elif target == b"/held":
+                gc.collect()
+                await answer(writer, head, b"%9d" % gc.mem_alloc())
             else:
-                name = sys.argv[2] + target.decode()
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % os.stat(name)[6])
-                with open(name, "rb") as file:
-                    while True:
-                        data = file.read(1024)
-                        if not data:
-                            break
-                        writer.write(data)
-                        await writer.drain()
+                await answer_file(writer, head, sys.argv[2] + target.decode())
             if not keep:
                 break
     except OSError:

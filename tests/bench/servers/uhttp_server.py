@@ -27,9 +27,11 @@ class Listener:
 
 
 class Sockets:
-    """The socket module, but for its listening socket."""
+    """The socket module with that listening socket, and with what it takes for TCP_NODELAY to be set."""
 
     socket = Listener
+    IPPROTO_TCP = 6
+    TCP_NODELAY = 1
 
     def __getattr__(self, name):
         return getattr(socket, name)
@@ -46,6 +48,9 @@ while True:
             client.respond("pong")
         elif client.path == "/allocated":
             gc.disable()
+            client.respond("%9d" % gc.mem_alloc())
+        elif client.path == "/held":
+            gc.collect()
             client.respond("%9d" % gc.mem_alloc())
         else:
             client.respond_file(sys.argv[2] + client.path)
