@@ -10,8 +10,7 @@ per request, and handlers may await whatever they like.
 import socket
 from asyncio import core
 from errno import EAGAIN
-from time import sleep_ms as pause_ms
-from time import ticks_diff, ticks_ms
+from time import sleep_ms, ticks_diff, ticks_ms
 
 from micropython import const
 
@@ -25,7 +24,8 @@ _HOST = const(1)
 _CLOSE = const(2)
 _UNKNOWN = const(16)
 
-# What a connection waits for: index into MicropAsyncWeb._limits. The reactor looks at the first three.
+# What a connection waits for: index into MicropAsyncWeb.limits. The reactor looks at those below _BODY.
+_NEW = const(-1)  # for its first request
 _IDLE = const(0)
 _HEAD = const(1)
 _LINGER = const(2)  # for the client to take the last answer; what it still sends is thrown away
@@ -49,8 +49,7 @@ class Reactor:
         self.unregister = poller.unregister
         self.modify = poller.modify
         self.ready = {}  # id(socket) → the Connection or server that gets its events
-        self.idle = []  # tasks of workers with nothing to do
-        self.conn = None  # the connection whose handler runs on the fast way
+        self.idle = None  # task of the worker that polls, when it is not running
 
     def ipoll(self, dt):
         """Wait dt ms at most for events. asyncio calls this between tasks and gets those of its own sockets."""
@@ -59,44 +58,52 @@ class Reactor:
         except MemoryError:
             # A worker is lost, the loop must not be: there may be memory again when others have run.
             self.polling = False
-            pause_ms(5)
+            sleep_ms(5)
             return ()
 
     def serve(self, dt):
         self.dt = dt
-        self.others = []
-        self.conn = None
-        core.cur_task = task = self.idle.pop() if self.idle else core.Task(self.work())
+        self.others = others = {}  # id(socket) → (socket, event): each once, asyncio insists on that
+        self.request = part = None
+        core.cur_task = task = self.idle or core.Task(self.work())
+        self.idle = None
         self.polling = True
-        for _ in task.coro:
+        for part in task.coro:  # noqa: B007
             break
         self.polling = False
-        conn = self.conn
-        if conn and conn.state < _BODY:
+        request = self.request
+        if request and request.conn and request.conn.state < _BODY:
             # Its handler waits for something. While it does, nobody looks at the socket.
-            conn.watch(_BUSY)
-        if self.others:
-            # Of each socket once, and only if no handler has taken it back meanwhile: asyncio insists on that.
-            known = core._io_queue.map
-            return {id(entry[0]): entry for entry in self.others if id(entry[0]) in known}.values()
-        return self.others
+            request.conn.watch(_BUSY)
+        if part is not None:
+            # asyncio yields nothing but None: this is a part of the answer. Its worker is given up.
+            from .stream import iterate
+
+            iterate(request, part)
+        for key in list(others):
+            if key not in core._io_queue.map:
+                # A handler has taken it back meanwhile.
+                del others[key]
+        return others.values()
 
     def work(self):
-        """A worker: runs until a handler waits, or nothing is ready."""
+        """A worker: polls and serves until a handler waits; then it ends with that request."""
         ready = self.ready
         while True:
             # Sockets come and go while this iterates: one may be named twice, or not until the next round.
             for sock, event in self.poller.ipoll(self.dt):
                 conn = ready.get(id(sock))
                 if not conn:
-                    self.others.append((sock, event))
+                    self.others[id(sock)] = sock, event
                     continue
                 request = conn.receive()
                 while request:
-                    self.conn = conn = request.conn
+                    self.request = request
+                    conn = request.conn
                     try:
                         result = request.handler(request)
                         if hasattr(result, "send"):
+                            request.handler = result
                             result = yield from result
                         if result is not None and result is not DONE:
                             yield from request.reply(result)
@@ -109,19 +116,18 @@ class Reactor:
                     except Exception as error:
                         request = conn.fail(request, error)
                 if not self.polling:
-                    # The handler has waited for something. Another worker has polled meanwhile.
-                    break
-            self.conn = None
-            if self.polling and not self.others:
+                    # The handler has waited for something. Another worker has taken its place meanwhile.
+                    return
+            # Nothing of the last request is held while this waits.
+            self.request = result = sock = conn = None
+            if not self.others:
                 # asyncio has nothing to do until its next task is due.
                 task = core._task_queue.peek()
                 if task:
                     self.dt = ticks_diff(task.ph_key, ticks_ms())
                 if not task or self.dt > 0:
                     continue
-            if len(self.idle) > 1:
-                return
-            self.idle.append(core.cur_task)
+            self.idle = core.cur_task
             yield
 
 
@@ -130,7 +136,7 @@ class Connection:
 
     rest = b""  # bytes received and not yet used
     state = _BUSY
-    task = None  # the task that waits for the socket inside a request
+    task = None  # the task that waits for the socket inside a request; set to None if it has waited too long
 
     def __init__(self, server, sock, peer):
         self.server = server
@@ -157,8 +163,9 @@ class Connection:
             if self.state < _BODY:
                 self.watch(_BUSY)
             if self.task:
-                core._io_queue.remove(self.task)
-                core._task_queue.push(self.task)
+                from .stream import interrupt
+
+                interrupt(self)
             self.sock.close()
             self.sock = None
             self.server.connections.remove(self)
@@ -197,47 +204,50 @@ class Connection:
         if count == 0:
             self.close()
         elif self.state == _BUSY:
-            self.watch(_IDLE)
+            self.watch(_NEW)
 
     def parse(self, count):
         """Find a request in the first count bytes of the server's buffer."""
         server = self.server
-        buffer = server.buffer
-        view = server.view
+        text = bytes(server.view[:count])
         start = 0
-        while start + 1 < count and buffer[start] == 13 and buffer[start + 1] == 10:
+        while text.startswith(b"\r\n", start):
             start += 2
-        end = buffer.find(b"\n\r\n", start, count) + 3
+        if start:
+            text = text[start:]
+        end = text.find(b"\n\r\n") + 3
         if end < 3:
             # A lone LF ends the line before the blank one: to be refused.
-            end = buffer.find(b"\n\n", start, count) + 2
+            end = text.find(b"\n\n") + 2
         self.rest = b""
-        if end < 2 and (start or count < len(buffer)):
-            self.rest = bytes(view[start:count])
-            if self.state != _HEAD:
-                self.watch(_HEAD)
-            return
-        text = bytes(view[start : end if end > 1 else count])
+        if end < 2:
+            if len(text) < len(server.buffer):
+                self.rest = text
+                if self.state != _HEAD:
+                    self.watch(_HEAD)
+                return
+        elif end < len(text):
+            self.rest = text[end:]
+            text = text[:end]
         request = Request()
         request.conn = self
         request.text = text
         try:
             if end < 2:
                 raise HttpError(431 if b"\n" in text else 414)
-            if end < count:
-                self.rest = bytes(view[end:count])
             lines = text.split(b"\r\n")
             flags, request.left = parse_fields(lines, server.memo)
             request.handler = handler = server.router.lines.get(lines[0])
             if flags & ~_CLOSE != _HOST or not handler:
                 request.plain = False
+                request.line = lines[0]
                 server.prepare(request, flags)
             else:
                 if flags & _CLOSE:
                     request.keep = request.plain = False
-                if not self.rest and len(text) < _SAME_SIZE:
+                if not self.rest and end < _SAME_SIZE:
                     server.text = text
-                    server.size = count
+                    server.size = end
                     server.handler = handler
                     server.closes = flags & _CLOSE
             return request
@@ -246,19 +256,21 @@ class Connection:
             return self.fail(request, error)
 
     def done(self, request):
-        """A request has been answered. Gives the next one if it has come already."""
-        request.conn = None
-        server = self.server
-        server.requests += 1
+        """A request has been answered. Gives None."""
+        # Whoever still has the request must not hold all that its handler had.
+        request.conn = request.handler = None
         if not request.keep:
-            if not request.left and not request.error and not self.rest:
+            if request.error == (408,) or not (request.left or request.error or self.rest):
                 return self.close()
             # To close now might reset the connection before the client has read the answer.
             self.watch(_BUSY)
             self.watch(_LINGER)
             self.rest = b""
         elif self.rest:
-            return self.receive()
+            # The next one has come already. Others get their turn before it.
+            from .stream import postpone
+
+            postpone(self)
         elif self.state:
             self.watch(_IDLE)
         else:
@@ -269,12 +281,16 @@ class Connection:
         server = self.server
         args = (500,)
         if isinstance(error, HttpError):
-            args = error.args
+            if not request.error and error.args:
+                args = error.args
         elif isinstance(error, MemoryError):
             args = (503, "Busy")  # a standard phrase would have to be loaded
         elif server.log and self.sock:
-            server.log("error", request.line, error)
-        if self.sock and request.phase < _SENT and not request.error:
+            try:
+                server.log("error", request.line, error)
+            except Exception:
+                pass
+        if self.sock and request.phase < _SENT and request.error != args:
             request.error = args
             request.handler = server.error
             return request
@@ -287,24 +303,11 @@ class Connection:
         except OSError:
             self.close()
             raise
-        return DONE if count == len(data) else self.send_rest(memoryview(data)[count:])
+        if count == len(data):
+            return DONE
+        from .stream import send_rest
 
-    def send_rest(self, data):
-        while len(data):
-            yield from self.wait(_WRITE)
-            data = data[self.sock.write(data) or 0 :]
-
-    def wait(self, state):
-        """Wait until the socket can be written (_WRITE) or read (_BODY)."""
-        self.watch(state)
-        self.task = core.cur_task
-        try:
-            yield core._io_queue._enqueue(self.sock, state - _BODY)
-        finally:
-            self.task = None
-        if not self.sock:
-            raise OSError(110)
-        self.watch(_BUSY)
+        return send_rest(self, memoryview(data)[count:])
 
 
 class MicropAsyncWeb:
@@ -315,11 +318,9 @@ class MicropAsyncWeb:
 
     log = thread = None
     running = False
-    requests = 0  # answered so far
-    # The last head of a plain request that was parsed; the number of bytes it came in, its handler, _CLOSE or 0.
-    text = b""
-    size = closes = -1
-    handler = None
+    # Of the last plain request that was parsed: the size of its head, -1 if there is none. With it come
+    # text (the head), handler, and closes (_CLOSE or 0).
+    size = -1
 
     def __init__(
         self,
@@ -344,7 +345,7 @@ class MicropAsyncWeb:
         self.maxBody = maxBody
         self.bufferSize = bufferSize
         self.cacheControl = {}
-        self.limits = idleTimeout, headTimeout, 1, bodyTimeout, writeTimeout
+        self.limits = idleTimeout, headTimeout, 1, bodyTimeout, writeTimeout, idleTimeout
         self.buffer = bytearray(maxHead)
         self.view = memoryview(self.buffer)
         self.router = Router()
@@ -352,17 +353,12 @@ class MicropAsyncWeb:
         self.connections = []
         self.pool = [bytearray(bufferSize)]  # for files; now, while memory is in one piece
 
-    def route(self, route, methods="GET"):
-        """Decorator that adds a route; methods is a list with commas."""
-
-        def add(handler):
-            self.appendRoutes([[route, handler, methods]])
-            return handler
-
-        return add
+    def route(self, route, methods="GET", maxBody=None):
+        """Decorator that adds a route; methods is a list with commas. maxBody: for this route, not the server's."""
+        return lambda handler: self.appendRoutes([[route, handler, methods, maxBody]]) or handler
 
     def appendRoutes(self, routes):
-        """Add routes: [route, handler] or [route, handler, methods] each. A handler may be a file name."""
+        """Add routes: [route, handler, methods, maxBody] each, the last two if needed. handler may be a file name."""
         for entry in routes:
             self.router.add(*entry)
         self.forget()
@@ -374,8 +370,10 @@ class MicropAsyncWeb:
     def prepare(self, request, flags):
         """Check a request that is not plain, and find its handler."""
         request.method, target, minor = parse_line(request.line)
-        if flags & _UNKNOWN:
-            raise HttpError(501)
+        if flags & _UNKNOWN or target[:1] != b"/":
+            from .refuse import unusual
+
+            target = unusual(request, target, flags)
         request.minor = minor
         request.bare = request.method == "HEAD"
         if flags & _CLOSE or not minor:
@@ -383,18 +381,15 @@ class MicropAsyncWeb:
         # HTTP/1.1 needs Host, HTTP/1.0 has no chunked bodies.
         if not (flags & _HOST if minor else request.left >= 0):
             raise HttpError(400)
-        if request.left > self.maxBody:
-            raise HttpError(413)
-        if target[:1] != b"/":
-            from .refuse import absolute
-
-            target = absolute(target)
         handlers = self.router.find(request, target.split(b"#")[0].split(b"?")[0])
         if not handlers:
             if self.webroot is None:
                 raise HttpError(404)
             # The file that the path names.
             handlers = {"GET": ""}
+        request.maxBody = limit = handlers.get(None, self.maxBody)
+        if request.left > limit:
+            raise HttpError(413)
         handler = handlers.get(request.method, handlers.get("GET") if request.bare else None)
         if handler is None:
             from .refuse import refuse as handler
@@ -421,42 +416,38 @@ class MicropAsyncWeb:
     def accept(self):
         """Give a new Connection that nobody watches yet, or None."""
         try:
+            if len(self.connections) >= self.maxConnections:
+                from .refuse import make_room
+
+                if not make_room(self):
+                    return
             sock, peer = self.sock.accept()
             sock.setblocking(False)
-            if len(self.connections) < self.maxConnections or self.evict():
-                # An answer that takes more than one write must not wait for the client's acknowledgement.
-                sock.setsockopt(6, 1, 1)
-                conn = Connection(self, sock, peer)
-                self.connections.append(conn)
-                return conn
-            turn_away(sock, 503)
-            sock.close()
+            # An answer that takes more than one write must not wait for the client's acknowledgement.
+            sock.setsockopt(6, 1, 1)
+            conn = Connection(self, sock, peer)
+            self.connections.append(conn)
+            return conn
         except Exception as error:
             # poll() names the socket twice in a round in which others were added to it.
-            if getattr(error, "errno", 0) == EAGAIN:
-                return
-            # No socket or no memory left, most likely. The sweeper looks again.
-            if not self.evict():
+            if getattr(error, "errno", 0) != EAGAIN:
+                # No socket or no memory left, most likely. The sweeper looks again.
                 core._io_queue.poller.modify(self.sock, 0)
-
-    def evict(self):
-        """Close the connection that has been idle longest. Gives it, or None."""
-        oldest = None
-        for conn in self.connections:
-            if conn.state < _BODY and (not oldest or ticks_diff(oldest.since, conn.since) > 0):
-                oldest = conn
-        if oldest:
-            oldest.close()
-        return oldest
+                for conn in self.connections:
+                    if conn.state < _BODY:
+                        return conn.close()
 
     def sweep(self):
         """Close what has waited for too long."""
         for conn in list(self.connections):
             state = conn.state
             if state < _BUSY and ticks_diff(ticks_ms(), conn.since) > self.limits[state] * 1000:
-                if state == _HEAD:
-                    turn_away(conn.sock, 408)
-                conn.close()
+                if state in (_HEAD, _BODY):
+                    from .refuse import late
+
+                    late(conn)
+                else:
+                    conn.close()
             elif state > _BUSY:
                 # It has left HTTP (link.py) and looks after its own times.
                 conn.tick()
@@ -479,7 +470,11 @@ class MicropAsyncWeb:
             self.running = True
             while not self.stopping:
                 await core.sleep_ms(_SWEEP_MS)
-                self.sweep()
+                try:
+                    self.sweep()
+                except MemoryError:
+                    # Others may give some back until the next time.
+                    pass
                 reactor.modify(sock, _POLLIN)
             from .control import finish
 
@@ -495,31 +490,7 @@ class MicropAsyncWeb:
             self.running = False
 
     def __getattr__(self, name):
-        # before(), after(), errorHandler() and mount().
-        from .hooks import attribute
+        # Methods that are called once if at all: runThread() and stop(), and those of hooks.py.
+        from .control import attribute
 
         return attribute(self, name)
-
-    def runThread(self, core=None):
-        """Serve in a thread of its own; core: on that core, where the firmware lets one choose."""
-        from .control import start
-
-        start(self, core)
-
-    def stop(self):
-        """Stop listening, let running handlers finish, close all.
-
-        In the server's own loop: await the result. From another thread: returns when the server has stopped.
-        """
-        from .control import stop
-
-        return stop(self)
-
-
-def turn_away(sock, status):
-    """Send an error answer to a client that gets no Request."""
-    try:
-        head = Response.status_line(status)
-        sock.write(head + b"Connection: close\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n")
-    except OSError:
-        pass

@@ -33,8 +33,10 @@ class Request:
     """Parameters after the question mark, decoded."""
     cookies: dict[str, str]
     client: Any
-    """The client's address as accept() gives it: (ip, port) on an ESP32."""
+    """The client's address: (ip, port)."""
     server: MicropAsyncWeb
+    maxBody: int
+    """Largest body that is taken: the route's or the server's."""
     user: Any
     """Set by a guard of the auth module."""
     mount: str
@@ -55,13 +57,13 @@ class Request:
     def form(self) -> Awaitable[dict[str, str]]:
         """The body of a form (application/x-www-form-urlencoded)."""
 
-    def read(self, size: int = -1, /) -> Awaitable[bytes]:
+    def read(self, size: int = -1) -> Awaitable[bytes]:
         """The next size bytes of the body, less only at its end; without size all that is left."""
 
-    def readinto(self, buffer: bytearray | memoryview, /) -> Awaitable[int]:
+    def readinto(self, buffer: bytearray | memoryview) -> Awaitable[int]:
         """Read a part of the body into buffer. Gives the number of bytes, 0 at the end."""
 
-    def save(self, path: str, /) -> Awaitable[int]:
+    def save(self, path: str) -> Awaitable[int]:
         """Write the body to a file in blocks; gives its size. Removes the file if the body breaks off."""
 
 class Response:
@@ -151,22 +153,25 @@ class MicropAsyncWeb:
     ) -> None:
         """Limits: connections at once, bytes of a request's head and body, and times in seconds."""
 
-    def route(self, route: str, methods: str = "GET") -> Callable[[_Handler], _Handler]:
-        """Decorator that adds a route; methods is a list with commas. ValueError if the route is malformed."""
+    def route(self, route: str, methods: str = "GET", maxBody: int | None = None) -> Callable[[_Handler], _Handler]:
+        """Decorator that adds a route; methods is a list with commas. ValueError if the route is malformed.
+
+        maxBody: largest body of a request to this route, in place of the server's.
+        """
 
     def appendRoutes(self, routes: list[Any]) -> None:
-        """Add routes: [route, handler] or [route, handler, methods] each. A handler may be a file name."""
+        """Add routes: [route, handler, methods, maxBody] each, the last two if needed. handler may be a file name."""
 
-    def before(self, hook: _Hook, prefix: str = "", /) -> _Hook:
+    def before(self, hook: _Hook, prefix: str = "") -> _Hook:
         """Call hook(request) before the handler of each request to prefix or a path below it."""
 
-    def after(self, hook: _Hook, prefix: str = "", /) -> _Hook:
+    def after(self, hook: _Hook, prefix: str = "") -> _Hook:
         """Call hook(request), a plain function, just before the head of each answer leaves."""
 
-    def errorHandler(self, what: int | type[BaseException], /) -> Callable[[_ErrorHandler], _ErrorHandler]:
+    def errorHandler(self, what: int | type[BaseException]) -> Callable[[_ErrorHandler], _ErrorHandler]:
         """Decorator: handler(request, error) makes the answer for a status or an exception class."""
 
-    def mount(self, prefix: str, other: MicropAsyncWeb, /) -> None:
+    def mount(self, prefix: str, other: MicropAsyncWeb) -> None:
         """Answer requests to prefix and all paths below it as other would without prefix."""
 
     async def runAsync(self) -> None:

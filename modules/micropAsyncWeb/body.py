@@ -1,13 +1,17 @@
 """Reads the body of a request, with Content-Length or chunked (RFC 9112 sections 6 and 7)."""
 
 import json as _json
+from time import ticks_diff, ticks_ms
 
 from micropython import const
 
 from .parser import HttpError
+from .stream import wait
 
+_RATE = const(500)  # bytes by which a body earns one more second to come in, beyond bodyTimeout
 _LINE = const(256)  # of a chunk's size line, and of a trailer line
 _DRAIN = const(8192)
+_BLOCK = const(1024)
 _READ = const(3)  # the state of a connection whose handler waits for the body
 
 
@@ -35,12 +39,23 @@ def _source(request, view):
         conn.rest = rest[count:]
         return count
     while True:
-        yield from conn.wait(_READ)
+        began = ticks_ms()
+        try:
+            if request.waited > (conn.server.limits[_READ] + request.taken // _RATE) * 1000:
+                # One byte now and then must not hold the connection for ever.
+                raise HttpError(408)
+            yield from wait(conn, _READ)
+        except HttpError:
+            # There is nothing to be read any more.
+            request.left = request.keep = 0
+            raise
+        request.waited += ticks_diff(ticks_ms(), began)
         try:
             count = conn.sock.readinto(view)
         except OSError:
             count = 0
         if count:
+            request.taken += count
             return count
         if count is not None:
             conn.close()
@@ -81,7 +96,7 @@ def readinto(request, buffer):
                 _refuse(request, 400)
             left = int(size, 16)
             request.total += left
-            if request.total > request.conn.server.maxBody:
+            if request.total > request.maxBody:
                 _refuse(request, 413)
             if not left:
                 count = 0
@@ -105,27 +120,28 @@ def readinto(request, buffer):
 def read(request, size=-1):
     """Read size bytes at most; all that is left without size."""
     left = request.left
-    if size < 0 and left >= 0:
+    if left >= 0 and (size < 0 or size > left):
         size = left
-    if size >= 0:
-        if 0 <= left < size:
-            size = left
-        data = bytearray(size)
-        view = memoryview(data)
-        pos = 0
-        while pos < size:
-            count = yield from readinto(request, view[pos:])
-            if not count:
-                break
-            pos += count
-        return bytes(view[:pos])
-    data = bytearray()
-    part = bytearray(256)
-    while True:
-        count = yield from readinto(request, part)
+    if size > _BLOCK:
+        # MemoryError now, not when all has come.
+        bytearray(size)
+    # In pieces: a small heap has no room for two of the whole.
+    pieces = []
+    block = memoryview(bytearray(_BLOCK if size < 0 else min(size, _BLOCK)))
+    have = 0
+    while size:
+        end = len(block) if size < 0 else min(have + size, len(block))
+        count = yield from readinto(request, block[have:end])
         if not count:
-            return bytes(data)
-        data += part[:count]
+            break
+        have += count
+        if size > 0:
+            size -= count
+        if have == len(block):
+            pieces.append(bytes(block))
+            have = 0
+    pieces.append(bytes(block[:have]))
+    return b"".join(pieces)
 
 
 def body(request):

@@ -1,8 +1,8 @@
 """Request, what a handler sees; and the functions of Response, which answer it. Await each of them.
 
-This module itself is what the package exports as Response. More of its functions (header, redirect, setCookie,
-sendText) are in extra.py. An answer that fits the buffer leaves in one piece with its length when the handler
-returns; larger ones, and those whose head the handler writes by itself, are the business of stream.py.
+This module itself is what the package exports as Response. More of its functions (header, redirect, sendJson,
+sendFile and others) are in extra.py. An answer that fits the buffer leaves in one piece with its length when the
+handler returns; larger ones, and those whose head the handler writes by itself, are the business of stream.py.
 """
 
 from micropython import const
@@ -19,6 +19,7 @@ _SMALL = const(256)  # a body up to this size fits any buffer
 _HEAD = const(1)  # between start() and startBody()
 _BODY = const(2)
 _SENT = const(3)  # the head has left
+_DONE = const(4)  # all has left: what the handler writes from here on is dropped
 
 
 class Request:
@@ -54,9 +55,9 @@ class Request:
         out = self.out
         if isinstance(data, str):
             data = data.encode()
-        elif not out:
-            # Copies what its owner may change; bytes stay as they are.
-            data = bytes(data)
+        elif not isinstance(data, bytes):
+            # Its owner may change it. TypeError for what is not bytes-like.
+            data = bytes(memoryview(data))
         if self.phase < _BODY:
             from .stream import write_head
 
@@ -86,6 +87,8 @@ class Request:
                 if self.bare:
                     out = b""
             return self.conn.send(head + out)
+        if self.phase == _DONE:
+            return DONE
         from .stream import flush
 
         return flush(self, last)
@@ -110,12 +113,14 @@ class Request:
 def __getattr__(name):
     from . import extra
 
-    return getattr(extra, name)
+    # The next time it is found without this.
+    globals()[name] = value = getattr(extra, name)
+    return value
 
 
 def clean(value):
     """Give back value if it can stand in a head. CR or LF would start another field: ValueError."""
-    if "\r" in value or "\n" in value:
+    if "\r" in value or "\n" in value or "\0" in value:
         raise ValueError("line break")
     return value
 
@@ -123,16 +128,19 @@ def clean(value):
 def status_line(status, reason=None):
     """The first line of an answer, with its CRLF. reason None: the standard phrase."""
     if not reason:
-        from .reasons import reason_phrase
+        reason = "Not Found"
+        # All but the one that every server needs.
+        if status != 404:
+            from .reasons import reason_phrase
 
-        reason = reason_phrase(status)
+            reason = reason_phrase(status)
     return b"HTTP/1.1 %d %s\r\n" % (status, clean(reason))
 
 
 def start(request, statusCode=200, statusText=None):
     """Start an answer; header fields may follow. What was written before is dropped if nothing has left yet."""
     if request.phase:
-        if request.phase == _SENT:
+        if request.phase >= _SENT:
             raise RuntimeError("too late")
         request.out = b""
         request.length = -1
@@ -145,13 +153,11 @@ def start(request, statusCode=200, statusText=None):
 
 def startBody(request):
     """End the head; what is written from here on is the body."""
-    request.phase = _BODY
+    if not request.phase:
+        start(request)
+    if request.phase == _HEAD:
+        request.phase = _BODY
     return DONE
-
-
-def write(request, data):
-    """Write a part of the body: the same as request.write(data)."""
-    return request.write(data)
 
 
 def send(request, body, contentType, status=200, reason=None):
@@ -163,20 +169,6 @@ def send(request, body, contentType, status=200, reason=None):
     request.length = len(body)
     request.phase = _BODY
     return request.write(body)
-
-
-def sendJson(request, data, status=200):
-    """A whole JSON answer from a dict, list or the like."""
-    import json
-
-    return send(request, json.dumps(data), "application/json", status)
-
-
-def sendFile(request, filename):
-    """A whole answer from a file of the filesystem; its name tells the type. HttpError 404 if there is none."""
-    from .files import send_file
-
-    return send_file(request, filename)
 
 
 def error(request, code, reason=None):

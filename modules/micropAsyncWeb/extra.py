@@ -2,9 +2,7 @@
 
 import os
 
-from . import body as _body
 from .exchange import DONE, clean, send, start, startBody
-from .parser import unquote
 
 
 class Header(dict):
@@ -39,19 +37,27 @@ class Header(dict):
 
 def attribute(request, name):
     """Give an attribute of a request that was not set yet: a value, which is then kept, or a method."""
+    if name in _STATE:
+        return _STATE[name]
     value = _VALUES.get(name)
     if value:
         value = value(request)
         setattr(request, name, value)
         return value
-    value = _METHODS.get(name) or getattr(_body, name, None)
+    value = _METHODS.get(name)
+    if not value:
+        from . import body
+
+        value = getattr(body, name, None)
     if not value or name[0] == "_":
         raise AttributeError(name)
-    return lambda *args: value(request, *args)
+    return lambda *args, **names: value(request, *args, **names)
 
 
 def pairs(data):
     """Decode name=value&… (bytes) to a dict; of equal names the last counts."""
+    from .patterns import unquote
+
     values = {}
     for pair in data.replace(b"+", b" ").split(b"&"):
         if pair:
@@ -77,7 +83,7 @@ def cookies(request):
 
 def form(request):
     """The body of a form (application/x-www-form-urlencoded) as a dict."""
-    data = yield from _body.body(request)
+    data = yield from request.body()
     return pairs(data)
 
 
@@ -90,7 +96,7 @@ def save(request, path):
     file = open(path, "wb")
     try:
         while True:
-            count = yield from _body.readinto(request, part)
+            count = yield from request.readinto(part)
             if not count:
                 done = True
                 return total
@@ -102,12 +108,33 @@ def save(request, path):
             os.remove(path)
 
 
+def _refuse(result):
+    raise TypeError("a handler cannot return %r: see docs/handlers.md" % (result,))
+
+
+def _client(request):
+    """The client's address: (ip, port)."""
+    peer = request.conn.peer
+    if isinstance(peer, (bytes, bytearray)):
+        # The unix port gives a raw sockaddr.
+        import socket
+
+        family, address, port = socket.sockaddr(peer)[:3]
+        peer = socket.inet_ntop(family, address), port
+    return peer
+
+
 def reply(request, result):
     """Answer with what a handler returned."""
-    status = 200
-    headers = ()
+    given = result
+    status = None
+    headers = {}
     if isinstance(result, tuple):
-        result, status, headers = result + (200, ())[len(result) - 1 :]
+        if not 0 < len(result) < 4:
+            _refuse(given)
+        result, status, headers = result + (200, {})[len(result) - 1 :]
+        if not isinstance(status, int) or not 200 <= status < 600 or not hasattr(headers, "keys"):
+            _refuse(given)
     kind = None
     if isinstance(result, (dict, list)):
         import json
@@ -118,8 +145,18 @@ def reply(request, result):
         kind = "text/plain; charset=utf-8"
     elif result is not None:
         kind = "application/octet-stream"
-    start(request, status)
-    if kind and "content-type" not in [name.lower() for name in headers]:
+        if not isinstance(result, (bytes, bytearray, memoryview)) and not hasattr(result, "__anext__"):
+            try:
+                result = iter(result)
+            except TypeError:
+                _refuse(given)
+    if not request.phase or status:
+        start(request, status or 200)
+    if (
+        kind
+        and "content-type" not in [name.lower() for name in headers]
+        and b"\ncontent-type:" not in request.head.lower()
+    ):
         request.head += b"Content-Type: %s\r\n" % kind
     for name in headers:
         header(request, name, headers[name])
@@ -139,10 +176,31 @@ def reply(request, result):
 
 
 def header(request, name, value):
-    """Add a header field. ValueError if it holds CR or LF."""
+    """Add a header field, after start(). ValueError if it holds CR, LF or NUL."""
+    if not request.phase:
+        raise RuntimeError("Response.start() comes first")
     request.head += b"%s: %s\r\n" % (clean(name), clean(str(value)))
     request.raw = True
     return DONE
+
+
+def write(request, data):
+    """Write a part of the body: the same as request.write(data)."""
+    return request.write(data)
+
+
+def sendJson(request, data, status=200):
+    """A whole JSON answer from a dict, list or the like."""
+    import json
+
+    return send(request, json.dumps(data), "application/json", status)
+
+
+def sendFile(request, filename):
+    """A whole answer from a file of the filesystem; its name tells the type. HttpError 404 if there is none."""
+    from .files import send_file
+
+    return send_file(request, filename)
 
 
 def redirect(request, location, status=302):
@@ -173,12 +231,17 @@ _VALUES = {
     "args": lambda request: {},
     "query": query,
     "cookies": cookies,
-    # State of body.py.
-    "data": lambda request: None,  # the whole body
-    "going": lambda request: False,  # the client was told to send it
-    "chunk": lambda request: 0,  # of a chunked body: bytes left of the chunk,
-    "total": lambda request: 0,  # and size so far
+    "maxBody": lambda request: request.conn.server.maxBody,
     "server": lambda request: request.conn.server,
-    "client": lambda request: request.conn.peer,
+    "client": _client,
+}
+# What body.py keeps of a request.
+_STATE = {
+    "data": None,  # the whole body
+    "going": False,  # the client was told to send it
+    "chunk": 0,  # of a chunked body: bytes left of the chunk,
+    "total": 0,  # and size so far
+    "waited": 0,  # ms for which the server has waited for it
+    "taken": 0,  # bytes that came
 }
 _METHODS = {"form": form, "save": save, "reply": reply}

@@ -1,6 +1,7 @@
 """Static files: types, compressed neighbours and validators. Dates, conditions and ranges are in precise.py."""
 
 import os
+from binascii import crc32
 
 from micropython import const
 
@@ -8,13 +9,12 @@ from . import exchange as Response
 from .parser import HttpError
 
 _CLOCK_SET = const(600000000)  # later than any time of a clock that was not set
+_heads = {}  # (name asked for, name, size, time) → header fields of a file
+_HEADS = const(16)
+_DONE = const(4)  # a phase of a request: all of its answer has left
 
-# extension=type: a type that ends with a slash is to be completed with the extension.
-_TYPES = (
-    " html=text/ htm=text/html css=text/ js=text/javascript txt=text/plain json=application/ svg=image/svg+xml "
-    "png=image/ jpg=image/jpeg gif=image/ ico=image/x-icon webp=image/ woff2=font/ gz=application/gzip "
-    "pdf=application/ xml=text/ "
-)
+# extension=type: a type that ends with a slash is to be completed with the extension. More are in dates.py.
+_TYPES = " html=text/ css=text/ js=text/javascript json=application/ svg=image/svg+xml png=image/ ico=image/x-icon "
 
 
 def content_type(name):
@@ -22,8 +22,11 @@ def content_type(name):
     name = name.split(".")[-1].lower()
     start = _TYPES.find(" %s=" % name)
     if start < 0:
-        return "application/octet-stream"
-    kind = _TYPES[start:].split()[0].split("=")[1]
+        from .dates import rare_type
+
+        kind = rare_type(name)
+    else:
+        kind = _TYPES[start:].split()[0].split("=")[1]
     if kind[-1] == "/":
         kind += name
     return kind + "; charset=utf-8" if kind[0] == "t" else kind
@@ -39,46 +42,85 @@ def inside(path, index):
     return "/".join(parts)
 
 
+def file_name(request):
+    """The file of a route, or the one that the path names."""
+    server = request.conn.server
+    return server.webroot + "/" + (request.name or inside(request.path, server.indexFile))
+
+
 def serve(request):
     """Answer with the file of a route, or with the one that the path names."""
-    server = request.conn.server
-    return send_file(request, server.webroot + "/" + (request.name or inside(request.path, server.indexFile)))
+    return send_file(request, file_name(request), True)
 
 
-def _stat(name):
+def stat_of(name):
+    """What os.stat() says about a file; None if there is none."""
     try:
         return os.stat(name)
     except OSError:
         pass
 
 
-def send_file(request, name):
-    """Answer with a file. HttpError 404 if there is none."""
-    kind = content_type(name)
+def send_file(request, name, folders=False):
+    """Answer with a file. HttpError 404 if there is none. folders: send the client of a folder on to its index."""
     fields = request.text.lower()
     accepted = fields.partition(b"\naccept-encoding:")[2].partition(b"\r")[0]
-    packed = b"gzip" in accepted and b"gzip;q=0" not in accepted and _stat(name + ".gz")
-    stat = _stat(name)
+    packed = b"gzip" in accepted
+    if packed and b";" in accepted:
+        from .precise import accepts_gzip
+
+        packed = accepts_gzip(accepted)
+    packed = packed and stat_of(name + ".gz")
+    stat = stat_of(name)
     if packed and stat and packed[8] < stat[8]:
         packed = None  # the file was replaced after it had been compressed
     stat = packed or stat
-    if not stat:
+    if not stat or stat[0] & 0x4000:
+        if stat and folders:
+            from .refuse import move
+
+            return move(request)
         raise HttpError(404)
-    if stat[0] & 0x4000:
-        # Relative links in an index page work only below a trailing slash.
-        url, mark, query = request.url.partition("?")
-        return Response.redirect(request, url + "/" + mark + query, 301)
-    Response.start(request)
-    request.head += b'Content-Type: %s\r\nVary: Accept-Encoding\r\nETag: "%x-%x"\r\n' % (kind, stat[8], stat[6])
+    size = stat[6]
+    kind = name
     if packed:
         name += ".gz"
-        request.head += b"Content-Encoding: gzip\r\n"
-    part = 0, stat[6]
-    if stat[8] > _CLOCK_SET or request.conn.server.cacheControl or b"f-none-match:" in fields or b"range:" in fields:
+    key = kind, name, size, stat[8]
+    head = _heads.get(key)
+    if not head:
+        head = b"Content-Type: %s\r\nVary: Accept-Encoding\r\n" % content_type(kind)
+        if packed:
+            head += b"Content-Encoding: gzip\r\n"
+        version = stat[8]
+        if version < _CLOCK_SET:
+            version = _checksum(name)
+        else:
+            from .dates import http_date
+
+            head += b"Last-Modified: %s\r\n" % http_date(version)
+        head += b'ETag: "%x-%x"\r\n' % (version, size)
+        if len(_heads) >= _HEADS:
+            _heads.clear()
+        _heads[key] = head
+    Response.start(request)
+    request.head += head
+    part = 0, size
+    if request.conn.server.cacheControl or b"\nif-" in fields or b"\nrange:" in fields:
         from .precise import select
 
-        part = select(request, stat)
+        part = select(request, size)
     return _send(request, name, *part)
+
+
+def _checksum(name):
+    # What tells versions of a file apart whose time says nothing.
+    value = 0
+    with open(name, "rb") as file:
+        while True:
+            part = file.read(512)
+            if not part:
+                return value
+            value = crc32(part, value)
 
 
 def _send(request, name, first, left):
@@ -87,6 +129,7 @@ def _send(request, name, first, left):
     field = b"Content-Length: %d\r\n" % left
     if request.bare or not left or request.head[9:12] == b"304":
         yield from conn.send(request.frame(field))
+        request.phase = _DONE
         return
     # Only when nothing can fail any more may the head be made, or an error could not be answered.
     file = open(name, "rb")
@@ -107,5 +150,6 @@ def _send(request, name, first, left):
             yield from conn.send(view[: start + count])
             start = 0
         pool.append(buffer)
+        request.phase = _DONE
     finally:
         file.close()

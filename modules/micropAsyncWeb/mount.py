@@ -2,7 +2,8 @@
 
 from . import hooks as _hooks
 from .files import inside, send_file
-from .parser import HttpError, unquote
+from .parser import HttpError
+from .patterns import unquote
 
 
 def mount(server, prefix, other):
@@ -11,10 +12,10 @@ def mount(server, prefix, other):
     other is a MicropAsyncWeb that does not run itself: its routes, webroot, index file, hooks and error handlers
     count, also those added later; for all else, as limits, log and cacheControl, server's. Paths of other's hooks
     begin below prefix. A mount comes before all routes of server. request.path and url stay whole, request.mount is
-    the prefix. ValueError: prefix does not begin with "/" or is "/".
+    the prefix. ValueError: prefix does not begin with "/" or is "/", or other is server itself.
     """
-    if not prefix:
-        raise ValueError("prefix: must be a path below /")
+    if not prefix or other is server:
+        raise ValueError("mount: prefix must be a path below /, and other another server")
     _hooks.of(server)
     _hooks.of(other)
     if not isinstance(server.router, Mounts):

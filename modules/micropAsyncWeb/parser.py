@@ -1,7 +1,5 @@
 """Parses the head of an HTTP/1.x request (RFC 9112 sections 2 to 6). Works on bytes, never touches a socket."""
 
-from binascii import unhexlify
-
 from micropython import const
 
 # Bits of the flags that parse_fields() returns.
@@ -24,7 +22,7 @@ _KNOWN = {
 _TCHAR = b"etaoinsrchdlupmfgyw-bvkxjqzCATHSEUROINDLPMGFYWBVKXJQZ0123456789_.!#$%&'*+^`|~"
 
 
-_MEMO = const(32)  # field lines remembered as valid, and their size at most
+_MEMO = const(24)  # field lines remembered as valid, and their size at most
 _MEMO_SIZE = const(128)
 
 
@@ -72,7 +70,7 @@ def parse_fields(lines, memo):
             kind = _KNOWN.get(name.lower(), 0)
             value = value.strip(b" \t").lower()
             if kind == _CLOSE:
-                if b"close" not in [token.strip(b" \t") for token in value.split(b",")]:
+                if b"close" not in value.replace(b" ", b"").replace(b"\t", b"").split(b","):
                     kind = 0
             elif kind == _CHUNKED:
                 if value != b"chunked":
@@ -94,20 +92,3 @@ def parse_fields(lines, memo):
     if bad:
         raise HttpError(400)
     return flags, length
-
-
-def unquote(data):
-    """Decode %XX once and UTF-8: bytes to str (RFC 3986 section 2.1). HttpError 400 if malformed."""
-    try:
-        first, *parts = data.split(b"%")
-        out = bytearray(first)
-        for part in parts:
-            if len(part) < 2:
-                raise ValueError
-            out += unhexlify(part[:2]) + part[2:]
-        out = str(out, "utf8")
-        if "\0" not in out:
-            return out
-    except ValueError:
-        pass
-    raise HttpError(400)

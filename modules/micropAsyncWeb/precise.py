@@ -1,23 +1,7 @@
-"""Conditional and partial requests for files, and their dates (RFC 9110 sections 13, 14 and 5.6.7)."""
-
-from time import gmtime
+"""Conditional and partial requests for files, and their weights (RFC 9110 sections 12, 13 and 14)."""
 
 from . import exchange as Response
-
-
-def http_date(seconds):
-    """An IMF-fixdate, or None if the clock was not set at that time."""
-    year, month, day, hour, minute, second, weekday = gmtime(seconds)[:7]
-    if year >= 2020:
-        return "%s, %02d %s %d %02d:%02d:%02d GMT" % (
-            "MonTueWedThuFriSatSun"[weekday * 3 :][:3],
-            day,
-            "JanFebMarAprMayJunJulAugSepOctNovDec"[month * 3 - 3 :][:3],
-            year,
-            hour,
-            minute,
-            second,
-        )
+from .dates import MONTHS
 
 
 def _range(value, size):
@@ -36,15 +20,69 @@ def _range(value, size):
     return (first, last - first + 1) if last >= first else None
 
 
-def select(request, stat):
-    """Add Last-Modified and Cache-Control to a file's answer and apply the conditions of the request.
+def accepts_gzip(value):
+    """Whether an Accept-Encoding with weights (RFC 9110 section 12.5.3) allows gzip. "*" alone does not."""
+    for item in value.replace(b" ", b"").split(b","):
+        coding, _, weight = item.partition(b";q=")
+        if coding == b"gzip":
+            return not weight or weight.strip(b"0.") != b""
+    return False
+
+
+def _moment(date):
+    # A date in one of the three forms of RFC 9110 section 5.6.7 as a str that can be compared; None if malformed.
+    parts = date.replace(",", "").replace("-", " ").split()
+    try:
+        if len(parts) == 5:
+            # Sun Nov  6 08:49:37 1994
+            _, month, day, time, year = parts
+        else:
+            _, day, month, year, time, zone = parts
+            if zone != "GMT":
+                return None
+        if len(year) == 2:
+            # Sunday, 06-Nov-94 08:49:37 GMT
+            year = ("19" if year > "69" else "20") + year
+        month = MONTHS.find(month) // 3
+        if month < 0 or len(time) != 8 or len(year) != 4:
+            return None
+        return "%s%02d%02d%s" % (year, month, int(day), time)
+    except ValueError:
+        return None
+
+
+def _status(header, tag, date, match):
+    # 304, 412 or 200 (RFC 9110 section 13.2.2). match: the value of If-None-Match.
+    since = _moment(date) if date else ""
+
+    def later(name):
+        moment = since and _moment(header.get(name, ""))
+        return since > moment if moment else None
+
+    wanted = header.get("if-match")
+    if wanted is None:
+        if later("if-unmodified-since"):
+            return 412
+    elif wanted.strip() != "*" and tag not in [item.strip() for item in wanted.split(",")]:
+        return 412
+    if match is None:
+        return 304 if later("if-modified-since") is False else 200
+    return 304 if tag in match or match.strip() == "*" else 200
+
+
+def _field(head, name):
+    # The value of a field of an answer's head, as str; None if there is none.
+    value = head.partition(name)[2].partition(b"\r")[0]
+    return value.decode() if value else None
+
+
+def select(request, size):
+    """Add Cache-Control to a file's answer and apply the conditions of the request.
 
     Gives the first byte to send and how many; the status of the answer is changed where needed.
     """
-    size = stat[6]
-    date = http_date(stat[8])
-    if date:
-        request.head += b"Last-Modified: %s\r\n" % date
+    date = _field(request.head, b"\nLast-Modified: ")
+    tag = _field(request.head, b"\nETag: ")
     rules = request.conn.server.cacheControl
     longest = ""
     for prefix in rules:
@@ -56,15 +94,8 @@ def select(request, stat):
     if b"range:" not in fields and b"if-" not in fields:
         return 0, size
     header = request.header
-    tag = '"%x-%x"' % (stat[8], size)
-    match = header.get("if-none-match")
-    status = 200
+    status = _status(header, tag, date, header.get("if-none-match"))
     part = None
-    if match is not None:
-        if tag in match or match.strip() == "*":
-            status = 304
-    elif date and header.get("if-modified-since") == date:
-        status = 304
     if status == 200 and request.method == "GET":
         value = header.get("range")
         if value and header.get("if-range", tag) in (tag, date):
@@ -78,4 +109,4 @@ def select(request, stat):
         )
     Response.start(request, status)
     request.head += head
-    return part or (0, size)
+    return (0, 0) if status == 412 else part or (0, size)

@@ -1,7 +1,18 @@
-"""Requests that are out of the ordinary: other methods, versions and forms of the target."""
+"""What is out of the ordinary: other methods, versions and forms of the target, and clients that are turned away."""
+
+from time import ticks_diff, ticks_ms
+
+from micropython import const
 
 from . import exchange as Response
 from .parser import HttpError
+
+# States of a connection; from _BODY on it cannot be closed in favour of others.
+_NEW = const(-1)
+_HEAD = const(1)
+_BODY = const(3)
+_GRACE_MS = const(50)
+_UNKNOWN = const(16)  # a flag of parse_fields()
 
 
 def other_version(version):
@@ -15,20 +26,90 @@ def other_version(version):
     return b"HTTP/1.1"
 
 
-def absolute(target):
-    """The path of a target in absolute form (RFC 9112 section 3.2.2); "*" stands for the server."""
+def unusual(request, target, flags):
+    """Refuse transfer codings that are not known (RFC 9112 section 6.1).
+
+    Gives the path and query of a target in absolute form (section 3.2.2); "*" stands for the server.
+    """
+    if flags & _UNKNOWN:
+        raise HttpError(501)
+    if target == b"*":
+        if request.method != "OPTIONS":
+            raise HttpError(404)
+        return b"/"
     scheme, mark, rest = target.partition(b"://")
-    if not mark and target != b"*" or scheme.lower() not in (b"http", b"https", b"*"):
+    host = rest.split(b"#")[0].split(b"?")[0].split(b"/")[0]
+    if not mark or not host or scheme.lower() not in (b"http", b"https"):
         raise HttpError(400)
-    return b"/" + rest.partition(b"/")[2]
+    rest = rest[len(host) :]
+    return rest if rest[:1] == b"/" else b"/" + rest
 
 
 def refuse(request):
-    """No handler for this method: automatic OPTIONS, 405 with Allow, or 501."""
-    methods = set(request.name) | {"OPTIONS"}
+    """No handler for this method: automatic OPTIONS, 405 with Allow, or 501. 404 for a file that is not there."""
+    handlers = request.name
+    methods = {method for method in handlers if method} | {"OPTIONS"}
     if "GET" in methods:
         methods.add("HEAD")
     known = request.method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+    if known and request.method != "OPTIONS" and handlers.get("GET") == "":
+        from .files import file_name, stat_of
+
+        request.name = ""
+        name = file_name(request)
+        if not stat_of(name) and not stat_of(name + ".gz"):
+            raise HttpError(404)
     Response.start(request, 204 if request.method == "OPTIONS" else 405 if known else 501)
     request.head += b"Allow: %s\r\n" % ", ".join(sorted(methods))
     return Response.startBody(request)
+
+
+def move(request):
+    """Send the client of a folder on to its index: relative links there work only below a trailing slash."""
+    url, mark, query = request.url.partition("?")
+    return Response.redirect(request, url + "/" + mark + query, 301)
+
+
+def make_room(server):
+    """At the cap: close the connection that has been idle longest. Whether there is room for a new one now.
+
+    A new connection counts as idle after a moment only: its request is on its way. Until then the next one waits in
+    the system's queue. With none idle, that one is answered with 503.
+    """
+    oldest = None
+    fresh = False
+    now = ticks_ms()
+    for conn in server.connections:
+        if conn.state == _NEW and ticks_diff(now, conn.since) < _GRACE_MS:
+            fresh = True
+        elif conn.state < _BODY and (not oldest or ticks_diff(oldest.since, conn.since) > 0):
+            oldest = conn
+    if oldest:
+        oldest.close()
+    elif not fresh:
+        sock = server.sock.accept()[0]
+        sock.setblocking(False)
+        turn_away(sock, 503)
+        sock.close()
+    return oldest
+
+
+def late(conn):
+    """A request has not come to its end in time: 408."""
+    if conn.state == _HEAD:
+        turn_away(conn.sock, 408)
+        conn.close()
+    else:
+        # Its handler waits for the body, and may have begun to answer.
+        from .stream import interrupt
+
+        interrupt(conn)
+
+
+def turn_away(sock, status):
+    """Send an error answer to a client that gets no Request."""
+    try:
+        head = Response.status_line(status)
+        sock.write(head + b"Connection: close\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n")
+    except OSError:
+        pass

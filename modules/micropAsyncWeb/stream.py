@@ -1,10 +1,20 @@
-"""Answers larger than the buffer, and heads that a handler writes by itself as text (RFC 9112 sections 6 and 7)."""
+"""Answers larger than the buffer or the socket's, and heads that a handler writes as text (RFC 9112 section 6, 7)."""
+
+from asyncio import core
 
 from micropython import const
 
 from . import exchange as Response
 from .exchange import DONE
+from .parser import HttpError
 
+_POLLIN = const(1)
+_POLLOUT = const(4)
+# States of a connection; from _READ on the reactor does not look.
+_IDLE = const(0)
+_READ = const(3)
+_WRITE = const(4)
+_BUSY = const(5)
 _COPY = const(4096)  # of a larger answer the first part leaves with the head, the rest without being copied
 
 
@@ -46,6 +56,62 @@ def tidy(request):
             head += line + b"\r\n"
     request.head = head
     request.raw = False
+
+
+def send_rest(conn, data):
+    """Send what the socket did not take at once."""
+    while len(data):
+        yield from wait(conn, _WRITE)
+        data = data[conn.sock.write(data) or 0 :]
+    # A view of the end still holds the whole.
+    data = None
+
+
+def wait(conn, state):
+    """Wait until the socket of a connection can be written (_WRITE) or read (_READ). HttpError 408 by interrupt()."""
+    conn.watch(state)
+    conn.task = core.cur_task
+    try:
+        yield core._io_queue._enqueue(conn.sock, state - _READ)
+    finally:
+        task = conn.task
+        conn.task = None
+    if not task:
+        raise HttpError(408) if conn.sock else OSError(110)
+    conn.watch(_BUSY)
+
+
+def interrupt(conn):
+    """End the waiting of the task in wait()."""
+    core._io_queue.remove(conn.task)
+    core._task_queue.push(conn.task)
+    conn.task = None
+
+
+def postpone(conn, request=None):
+    """Have the reactor go on with what a connection has received already, or with request, in its next round."""
+
+    def receive():
+        del conn.receive
+        core._io_queue.poller.modify(conn.sock, _POLLIN)
+        return request or conn.receive()
+
+    conn.receive = receive
+    conn.watch(_IDLE)
+    # That it can be written is an event which comes at once.
+    core._io_queue.poller.modify(conn.sock, _POLLIN | _POLLOUT)
+
+
+def iterate(request, part):
+    """A handler turned out to be an iterator, not a coroutine, by its first part. Both are generators."""
+    parts = request.handler
+
+    def every():
+        yield part
+        yield from parts
+
+    request.handler = lambda request: request.reply(every())
+    postpone(request.conn, request)
 
 
 def flush(request, last):
@@ -93,4 +159,12 @@ def flush(request, last):
         body = memoryview(body)[_COPY:]
         yield from request.conn.send(body)
         body = b""
-    yield from request.conn.send(head + body + end)
+    data = head + body + end
+    head = body = None
+    sending = request.conn.send(data)
+    # Nothing of it is held while this waits, or after it has failed.
+    data = None
+    yield from sending
+    if not last:
+        # A client that takes all at once must not keep others from their turn.
+        yield from core.sleep_ms(0)

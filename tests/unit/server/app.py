@@ -5,6 +5,8 @@ import gc
 
 from micropAsyncWeb import HttpError, MicropAsyncWeb, Response
 
+# Collect often: what stays must not lie all over the heap, or there is no room for a large answer in one piece.
+gc.threshold(32768)
 cacheControl = OPTIONS.pop("cacheControl", {})
 webserver = MicropAsyncWeb(port=PORT, address="127.0.0.1", webroot=WEBROOT, **OPTIONS)
 webserver.cacheControl = cacheControl
@@ -129,6 +131,79 @@ async def half_boom(request):
 async def slow(request):
     await asyncio.sleep_ms(int(request.query.get("ms", 50)))
     return "slow"
+
+
+@webserver.route("/generator")
+def generator(request):
+    for number in range(3):
+        yield "part %d\n" % number
+
+
+@webserver.route("/generator-started")
+def generator_started(request):
+    Response.start(request, 201)
+    Response.header(request, "Content-Type", "text/x")
+    Response.startBody(request)
+    yield "a"
+    yield "b"
+
+
+@webserver.route("/returns-generator")
+def returns_generator(request):
+    return ("part %d\n" % number for number in range(3))
+
+
+@webserver.route("/upload", "POST", maxBody=300000)
+async def upload(request):
+    return [await request.save(path=WEBROOT + "/upload.bin"), request.maxBody]
+
+
+@webserver.route("/by-name", "POST")
+async def by_name(request):
+    buffer = bytearray(2)
+    count = await request.readinto(buffer=buffer)
+    return bytes(buffer[:count]) + await request.read(size=3)
+
+
+@webserver.route("/client")
+async def client(request):
+    return list(request.client)
+
+
+@webserver.route("/returns/<int:n>")
+def returns(request):
+    return [5, (), ("a", "b"), ("a", 100), ("a", 200, [("X", "y")]), ("a", 200, {}, 1)][request.args["n"]]
+
+
+@webserver.route("/raises/<int:n>")
+def raises(request):
+    raise [HttpError, HttpError("404"), HttpError(404, 7), HttpError(404, "a\r\nb"), HttpError(404, "a", "b")][
+        request.args["n"]
+    ]
+
+
+@webserver.route("/file-then-write")
+async def file_then_write(request):
+    await Response.sendFile(request, filename=WEBROOT + "/small.txt")
+    await request.write("more")
+
+
+@webserver.route("/folder")
+async def folder(request):
+    await Response.sendFile(request, WEBROOT + "/sub")
+
+
+@webserver.route("/flush-head")
+async def flush_head(request):
+    await Response.start(request)
+    await request.flush()
+    await Response.startBody(request)
+    await request.write("later")
+
+
+@webserver.route("/add")
+def add(request):
+    webserver.appendRoutes([["/ping", lambda request: "added"]])
 
 
 @webserver.route("/wait")

@@ -144,3 +144,66 @@ def test_event_between_handlers(server):
 
 def test_handler_uses_streams(server):
     assert server.get("/other/api")[2].endswith(b"\r\n\r\npong")
+
+
+@pytest.mark.parametrize("target", ["/generator", "/returns-generator"])
+def test_handler_that_is_a_generator(server, target):
+    for _ in range(3):
+        assert server.get(target)[2] == b"part 0\npart 1\npart 2\n"
+    with server.connect() as client:
+        # Behind a handler that has waited, and behind each other.
+        client.send("".join(f"GET {path} HTTP/1.1\nHost: x\n\n" for path in ("/slow", target, target, "/ping")))
+        assert [len(client.answer()[2]) for _ in range(4)] == [4, 21, 21, 4]
+
+
+def test_generator_with_its_own_head(server):
+    status, header, body = server.get("/generator-started")
+    assert (status, header["content-type"], body) == (201, "text/x", b"ab")
+
+
+def test_arguments_by_name(server):
+    assert server.ask("POST /by-name HTTP/1.1\nHost: x\nContent-Length: 9\n\n123456789")[2] == b"12345"
+
+
+def test_client_address(server):
+    with server.connect() as client:
+        host, port = client.sock.getsockname()
+        assert json.loads(client.send("GET /client HTTP/1.1\nHost: x\n\n").answer()[2]) == [host, port]
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_what_cannot_be_returned_is_500(server, number):
+    assert server.get(f"/returns/{number}")[0] == 500
+    assert "a handler cannot return" in str(server.state()["logged"][-1])
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_malformed_errors_are_answered(server, number):
+    assert server.get(f"/raises/{number}")[0] in (404, 500)
+
+
+def test_nothing_follows_an_answer(server):
+    """What a handler writes behind a file, or a second head, would be taken for the next answer."""
+    with server.connect() as client:
+        for target, body in (("/file-then-write", b"0123456789"), ("/flush-head", b"later"), ("/ping", b"pong")):
+            assert client.send(f"GET {target} HTTP/1.1\nHost: x\n\n").answer()[2] == body
+        assert client.data == b""
+
+
+def test_route_that_is_replaced_is_found_at_once(start):
+    server = start()
+    with server.connect() as client:
+        ping = "GET /ping HTTP/1.1\nHost: x\n\n"
+        assert [client.send(ping).answer()[2] for _ in range(3)] == [b"pong"] * 3
+        client.send("GET /add HTTP/1.1\nHost: x\n\n").answer()
+        assert client.send(ping).answer()[2] == b"added"
+
+
+def test_empty_lines_before_a_remembered_head(start):
+    server = start()
+    ping = "GET /ping HTTP/1.1\nHost: x\n\n"
+    with server.connect() as client:
+        assert client.send("\n" + ping).answer()[2] == b"pong"
+        # As long as the first, but its last two bytes belong to the next request.
+        assert client.send(ping + "GE").answer()[2] == b"pong"
+        assert client.send(ping[2:]).answer()[2] == b"pong"

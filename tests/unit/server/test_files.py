@@ -1,6 +1,8 @@
 """Static files: paths, types, compression, conditions and ranges."""
 
 import gzip
+import os
+import time
 
 import pytest
 
@@ -156,3 +158,59 @@ def test_changed_file_is_served_next(server, webroot):
     assert server.get("/changing.txt")[2] == b"second"
     path.unlink()
     assert server.get("/changing.txt")[0] == 404
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_other_methods(server, method):
+    for target, status in (("/small.txt", 405), ("/missing", 404), ("/sub/", 405), ("/../secret.txt", 404)):
+        got = server.ask(f"{method} {target} HTTP/1.1\nHost: x\nContent-Length: 0\n\n")
+        assert got[0] == status, target
+        assert ("allow" in got[1]) == (status == 405)
+
+
+@pytest.mark.parametrize("form", ["%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %e %H:%M:%S %Y"])
+def test_dates_are_compared(server, webroot, form):
+    """In the three forms of RFC 9110 section 5.6.7."""
+    modified = int((webroot / "small.txt").stat().st_mtime)
+    for offset, since, unless in ((-1, 200, 412), (0, 304, 200), (1, 304, 200)):
+        date = time.strftime(form, time.gmtime(modified + offset))
+        assert server.get("/small.txt", f"If-Modified-Since: {date}")[0] == since
+        assert server.get("/small.txt", f"If-Unmodified-Since: {date}")[0] == unless
+
+
+def test_if_match(server):
+    tag = server.get("/small.txt")[1]["etag"]
+    for value, status in ((tag, 200), ("*", 200), (f'"x", {tag}', 200), ('"x"', 412), ("W/" + tag, 412)):
+        got = server.get("/small.txt", f"If-Match: {value}", "If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT")
+        assert got[0] == status, value
+        assert got[2] == (b"0123456789" if status == 200 else b"")
+
+
+def test_undated_files_of_one_size_differ(start, webroot):
+    """Files of an image have no time; the next image may bring another file with the same name and size."""
+    path = webroot / "undated.txt"
+    tags = []
+    for text in ("one", "two"):
+        path.write_text(text)
+        os.utime(path, (0, 0))
+        server = start()
+        header = server.get("/undated.txt")[1]
+        assert "last-modified" not in header
+        assert server.get("/undated.txt", f"If-None-Match: {header['etag']}")[0] == 304
+        tags.append(header["etag"])
+    assert tags[0] != tags[1]
+
+
+@pytest.mark.parametrize("value, packed", [("gzip; q=0", 0), ("gzip;q=0.000", 0), ("br, gzip;q=0.5", 1), ("*;q=1", 0)])
+def test_weights(server, value, packed):
+    assert ("content-encoding" in server.get("/app.js", f"Accept-Encoding: {value}")[1]) == bool(packed)
+
+
+def test_compressed_file_asked_for_by_its_own_name(server):
+    for _ in range(2):
+        assert "content-encoding" not in server.get("/app.js.gz")[1]
+        assert server.get("/app.js", "Accept-Encoding: gzip")[1]["content-encoding"] == "gzip"
+
+
+def test_send_file_of_a_folder_is_404(server):
+    assert server.get("/folder")[0] == 404
