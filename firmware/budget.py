@@ -12,7 +12,7 @@ from firmware.errors import FirmwareError
 
 PACKAGE = "micropAsyncWeb"
 # Loaded by a server that has routes and a webroot. The tests compare it with what such a server really loads.
-CORE = ("__init__", "exchange", "files", "parser", "routing")
+CORE = ("__init__", "exchange", "files", "parser")
 LIMIT = 9216
 
 

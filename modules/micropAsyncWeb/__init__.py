@@ -9,15 +9,13 @@ per request, and handlers may await whatever they like.
 
 import socket
 from asyncio import core
-from errno import EAGAIN
 from time import sleep_ms, ticks_diff, ticks_ms
 
 from micropython import const
 
 from . import exchange as Response
 from .exchange import DONE, Request
-from .parser import HttpError, parse_fields, parse_line
-from .routing import Router
+from .parser import HttpError, Router, parse_fields, parse_line
 
 # Flags of parse_fields().
 _HOST = const(1)
@@ -33,7 +31,9 @@ _BODY = const(3)  # for the rest of a request
 _WRITE = const(4)  # to send the rest of an answer
 _BUSY = const(5)  # for its handler
 
-_SENT = const(3)  # a phase of a request: its head has left
+# Phases of a request: its handler has ended, its head has left.
+_ENDED = const(5)
+_SENT = const(3)
 _POLLIN = const(1)
 _SWEEP_MS = const(250)
 _BACKLOG = const(64)  # clients that the system holds until accept(): those beyond would try again a second later
@@ -53,38 +53,37 @@ class Reactor:
 
     def ipoll(self, dt):
         """Wait dt ms at most for events. asyncio calls this between tasks and gets those of its own sockets."""
+        self.dt = dt
+        self.others = others = {}  # id(socket) → (socket, event): each once, asyncio insists on that
+        self.request = part = None
         try:
-            return self.serve(dt)
+            core.cur_task = task = self.idle or core.Task(self.work())
+            self.idle = None
+            self.polling = True
+            for part in task.coro:  # noqa: B007
+                break
+            self.polling = False
+            request = self.request
+            if request and request.conn:
+                # Its handler waits for something. While it does, nobody looks at the socket.
+                request.conn.worker = task
+                if request.conn.state < _BODY:
+                    request.conn.watch(_BUSY)
+            if part is not None:
+                # asyncio yields nothing but None: this is a part of the answer. Its worker is given up.
+                from .stream import iterate
+
+                iterate(request, part)
+            for key in list(others):
+                if key not in core._io_queue.map:
+                    # A handler has taken it back meanwhile.
+                    del others[key]
+            return others.values()
         except MemoryError:
             # A worker is lost, the loop must not be: there may be memory again when others have run.
             self.polling = False
             sleep_ms(5)
             return ()
-
-    def serve(self, dt):
-        self.dt = dt
-        self.others = others = {}  # id(socket) → (socket, event): each once, asyncio insists on that
-        self.request = part = None
-        core.cur_task = task = self.idle or core.Task(self.work())
-        self.idle = None
-        self.polling = True
-        for part in task.coro:  # noqa: B007
-            break
-        self.polling = False
-        request = self.request
-        if request and request.conn and request.conn.state < _BODY:
-            # Its handler waits for something. While it does, nobody looks at the socket.
-            request.conn.watch(_BUSY)
-        if part is not None:
-            # asyncio yields nothing but None: this is a part of the answer. Its worker is given up.
-            from .stream import iterate
-
-            iterate(request, part)
-        for key in list(others):
-            if key not in core._io_queue.map:
-                # A handler has taken it back meanwhile.
-                del others[key]
-        return others.values()
 
     def work(self):
         """A worker: polls and serves until a handler waits; then it ends with that request."""
@@ -113,10 +112,11 @@ class Reactor:
                         request = conn.done(request)
                     except core.CancelledError:
                         request = conn.close()
-                    except Exception as error:
+                    except BaseException as error:
                         request = conn.fail(request, error)
                 if not self.polling:
                     # The handler has waited for something. Another worker has taken its place meanwhile.
+                    conn.worker = None
                     return
             # Nothing of the last request is held while this waits.
             self.request = result = sock = conn = None
@@ -136,6 +136,7 @@ class Connection:
 
     rest = b""  # bytes received and not yet used
     state = _BUSY
+    worker = None  # the task of the last handler that had to wait
     task = None  # the task that waits for the socket inside a request; set to None if it has waited too long
 
     def __init__(self, server, sock, peer):
@@ -167,7 +168,7 @@ class Connection:
 
                 interrupt(self)
             self.sock.close()
-            self.sock = None
+            self.sock = self.worker = None
             self.server.connections.remove(self)
 
     def receive(self):
@@ -223,7 +224,7 @@ class Connection:
         if end < 2:
             if len(text) < len(server.buffer):
                 self.rest = text
-                if self.state != _HEAD:
+                if text and self.state != _HEAD:
                     self.watch(_HEAD)
                 return
         elif end < len(text):
@@ -259,6 +260,7 @@ class Connection:
         """A request has been answered. Gives None."""
         # Whoever still has the request must not hold all that its handler had.
         request.conn = request.handler = None
+        request.phase = _ENDED
         if not request.keep:
             if request.error == (408,) or not (request.left or request.error or self.rest):
                 return self.close()
@@ -285,11 +287,10 @@ class Connection:
                 args = error.args
         elif isinstance(error, MemoryError):
             args = (503, "Busy")  # a standard phrase would have to be loaded
-        elif server.log and self.sock:
-            try:
-                server.log("error", request.line, error)
-            except Exception:
-                pass
+        else:
+            from .refuse import report
+
+            report(request, self, error)
         if self.sock and request.phase < _SENT and request.error != args:
             request.error = args
             request.handler = server.error
@@ -355,16 +356,16 @@ class MicropAsyncWeb:
 
     def route(self, route, methods="GET", maxBody=None):
         """Decorator that adds a route; methods is a list with commas. maxBody: for this route, not the server's."""
+        if callable(route):
+            # The decorator without its parentheses: refused.
+            self.router.add(route)
         return lambda handler: self.appendRoutes([[route, handler, methods, maxBody]]) or handler
 
     def appendRoutes(self, routes):
         """Add routes: [route, handler, methods, maxBody] each, the last two if needed. handler may be a file name."""
         for entry in routes:
-            self.router.add(*entry)
-        self.forget()
-
-    def forget(self):
-        """Look up the next request in the routes, whatever the last one was."""
+            self.router.add(*([entry] if isinstance(entry, str) else entry))
+        # The next request is looked up in the routes, whatever the last one was.
         self.size = -1
 
     def prepare(self, request, flags):
@@ -382,11 +383,9 @@ class MicropAsyncWeb:
         if not (flags & _HOST if minor else request.left >= 0):
             raise HttpError(400)
         handlers = self.router.find(request, target.split(b"#")[0].split(b"?")[0])
-        if not handlers:
-            if self.webroot is None:
-                raise HttpError(404)
+        if handlers is None:
             # The file that the path names.
-            handlers = {"GET": ""}
+            handlers = {} if self.webroot is None else {"GET": ""}
         request.maxBody = limit = handlers.get(None, self.maxBody)
         if request.left > limit:
             raise HttpError(413)
@@ -429,9 +428,9 @@ class MicropAsyncWeb:
             self.connections.append(conn)
             return conn
         except Exception as error:
-            # poll() names the socket twice in a round in which others were added to it.
-            if getattr(error, "errno", 0) != EAGAIN:
-                # No socket or no memory left, most likely. The sweeper looks again.
+            # Otherwise the client has gone already, or poll() named the socket twice in a round.
+            if getattr(error, "errno", 12) in (12, 23, 24, 105):
+                # MemoryError, ENOMEM, ENFILE, EMFILE, ENOBUFS. The sweeper looks again.
                 core._io_queue.poller.modify(self.sock, 0)
                 for conn in self.connections:
                     if conn.state < _BODY:
@@ -451,6 +450,10 @@ class MicropAsyncWeb:
             elif state > _BUSY:
                 # It has left HTTP (link.py) and looks after its own times.
                 conn.tick()
+            elif conn.worker:
+                from .stream import check
+
+                check(conn)
 
     async def runAsync(self):
         """Serve until stop() is called or the task is cancelled. OSError if the address is taken."""

@@ -64,7 +64,7 @@ class Request:
         """Read a part of the body into buffer. Gives the number of bytes, 0 at the end."""
 
     def save(self, path: str) -> Awaitable[int]:
-        """Write the body to a file in blocks; gives its size. Removes the file if the body breaks off."""
+        """Write the body to a file in blocks; gives its size. An older file stays until all has come."""
 
 class Response:
     """Functions that answer a request; await each of them. Never instantiated."""
@@ -154,7 +154,7 @@ class MicropAsyncWeb:
         """Limits: connections at once, bytes of a request's head and body, and times in seconds."""
 
     def route(self, route: str, methods: str = "GET", maxBody: int | None = None) -> Callable[[_Handler], _Handler]:
-        """Decorator that adds a route; methods is a list with commas. ValueError if the route is malformed.
+        """Decorator that adds a route; methods is a list with commas. ValueError or TypeError if it is malformed.
 
         maxBody: largest body of a request to this route, in place of the server's.
         """

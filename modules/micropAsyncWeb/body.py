@@ -72,7 +72,8 @@ def _line(request):
             _refuse(request, 400)
         if end >= 0:
             conn.rest = bytes(line[end + 1 :]) + conn.rest
-            if line[end - 1 : end] != b"\r":
+            if line.find(b"\r") != end - 1:
+                # The CR is missing, or there is one within the line.
                 _refuse(request, 400)
             return bytes(line[: end - 1])
         more = bytearray(64)

@@ -1,28 +1,25 @@
-"""What is known of a file beside its name: its date as HTTP writes it, and the rarer media types."""
+"""What is known of a file beside its name: its date as HTTP writes it, and most media types."""
 
 from time import gmtime
 
 MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
-_TYPES = {
-    "htm": "text/html",
-    "txt": "text/plain",
-    "xml": "text/",
-    "jpg": "image/jpeg",
-    "jpeg": "image/",
-    "gif": "image/",
-    "webp": "image/",
-    "woff2": "font/",
-    "pdf": "application/",
-    "gz": "application/gzip",
-    "wasm": "application/",
-    "webmanifest": "application/manifest+json",
-}
+# extension=type: one that ends with a slash is completed with the extension.
+_TYPES = (
+    " htm=text/html txt=text/plain xml=text/ csv=text/ md=text/markdown mjs=text/javascript json=application/"
+    " svg=image/svg+xml png=image/ jpg=image/jpeg jpeg=image/ gif=image/ webp=image/ ico=image/x-icon"
+    " woff=font/ woff2=font/ mp3=audio/mpeg pdf=application/ wasm=application/ gz=application/gzip"
+    " webmanifest=application/manifest+json "
+)
 
 
 def rare_type(extension):
-    """The media type of files that not every site has. One that ends with a slash: see files.content_type()."""
-    return _TYPES.get(extension, "application/octet-stream")
+    """The media type of all that files.py does not know."""
+    start = _TYPES.find(" %s=" % extension)
+    if start < 0:
+        return "application/octet-stream"
+    kind = _TYPES[start:].split()[0].split("=")[1]
+    return kind + extension if kind[-1] == "/" else kind
 
 
 def http_date(seconds):

@@ -20,6 +20,7 @@ _HEAD = const(1)  # between start() and startBody()
 _BODY = const(2)
 _SENT = const(3)  # the head has left
 _DONE = const(4)  # all has left: what the handler writes from here on is dropped
+# 5: the handler has returned.
 
 
 class Request:
@@ -58,7 +59,7 @@ class Request:
         elif not isinstance(data, bytes):
             # Its owner may change it. TypeError for what is not bytes-like.
             data = bytes(memoryview(data))
-        if self.phase < _BODY:
+        if self.phase < _BODY or self.phase > _DONE:
             from .stream import write_head
 
             return write_head(self, data)
@@ -141,7 +142,7 @@ def start(request, statusCode=200, statusText=None):
     """Start an answer; header fields may follow. What was written before is dropped if nothing has left yet."""
     if request.phase:
         if request.phase >= _SENT:
-            raise RuntimeError("too late")
+            raise RuntimeError("answered already")
         request.out = b""
         request.length = -1
         request.raw = False

@@ -1,8 +1,10 @@
 """What not every request needs: header, query, cookies, forms, saving to flash, and answers that a handler returns."""
 
-import os
+from micropython import const
 
 from .exchange import DONE, clean, send, start, startBody
+
+_DONE = const(4)  # a phase of a request; beyond it its handler has returned
 
 
 class Header(dict):
@@ -37,6 +39,8 @@ class Header(dict):
 
 def attribute(request, name):
     """Give an attribute of a request that was not set yet: a value, which is then kept, or a method."""
+    if request.phase > _DONE:
+        raise RuntimeError("answered already: a request is valid until its handler returns")
     if name in _STATE:
         return _STATE[name]
     value = _VALUES.get(name)
@@ -88,28 +92,34 @@ def form(request):
 
 
 def save(request, path):
-    """Write the body to a file in blocks; removes it again if the body does not come to its end. Gives its size."""
-    total = 0
-    part = bytearray(512)
-    view = memoryview(part)
-    done = False
-    file = open(path, "wb")
-    try:
-        while True:
-            count = yield from request.readinto(part)
-            if not count:
-                done = True
-                return total
-            file.write(view[:count])
-            total += count
-    finally:
-        file.close()
-        if not done:
-            os.remove(path)
+    """Write the body to a file in blocks; gives its size. An older file stays until all has come."""
+    from .saving import write_file
+
+    return write_file(path, request.readinto)
 
 
 def _refuse(result):
     raise TypeError("a handler cannot return %r: see docs/handlers.md" % (result,))
+
+
+def _begun(request, parts):
+    # A coroutine that nobody awaits looks like a generator: but one gives None, as it waits, or ends with a value, or
+    # answers by itself.
+    phase = request.phase
+    try:
+        part = next(parts)
+    except StopIteration as end:
+        if end.value is None and request.phase == phase:
+            return DONE
+        part = None
+    if part is None:
+        raise TypeError("a handler has returned a coroutine: it must await it")
+
+    def every():
+        yield part
+        yield from parts
+
+    return every()
 
 
 def _client(request):
@@ -144,6 +154,8 @@ def reply(request, result):
     elif isinstance(result, str):
         kind = "text/plain; charset=utf-8"
     elif result is not None:
+        if hasattr(result, "send"):
+            result = _begun(request, result)
         kind = "application/octet-stream"
         if not isinstance(result, (bytes, bytearray, memoryview)) and not hasattr(result, "__anext__"):
             try:

@@ -13,22 +13,22 @@ _heads = {}  # (name asked for, name, size, time) → header fields of a file
 _HEADS = const(16)
 _DONE = const(4)  # a phase of a request: all of its answer has left
 
-# extension=type: a type that ends with a slash is to be completed with the extension. More are in dates.py.
-_TYPES = " html=text/ css=text/ js=text/javascript json=application/ svg=image/svg+xml png=image/ ico=image/x-icon "
+# Those of a page; others are in dates.py.
+_TYPES = {
+    "html": "text/html",
+    "css": "text/css",
+    "js": "text/javascript",
+}
 
 
 def content_type(name):
     """The media type that the extension of a file name stands for."""
     name = name.split(".")[-1].lower()
-    start = _TYPES.find(" %s=" % name)
-    if start < 0:
+    kind = _TYPES.get(name)
+    if not kind:
         from .dates import rare_type
 
         kind = rare_type(name)
-    else:
-        kind = _TYPES[start:].split()[0].split("=")[1]
-    if kind[-1] == "/":
-        kind += name
     return kind + "; charset=utf-8" if kind[0] == "t" else kind
 
 
@@ -42,15 +42,11 @@ def inside(path, index):
     return "/".join(parts)
 
 
-def file_name(request):
-    """The file of a route, or the one that the path names."""
-    server = request.conn.server
-    return server.webroot + "/" + (request.name or inside(request.path, server.indexFile))
-
-
 def serve(request):
     """Answer with the file of a route, or with the one that the path names."""
-    return send_file(request, file_name(request), True)
+    server = request.conn.server
+    name = request.name or inside(request.path, server.indexFile)
+    return send_file(request, server.webroot + "/" + name, True)
 
 
 def stat_of(name):
@@ -66,7 +62,8 @@ def send_file(request, name, folders=False):
     fields = request.text.lower()
     accepted = fields.partition(b"\naccept-encoding:")[2].partition(b"\r")[0]
     packed = b"gzip" in accepted
-    if packed and b";" in accepted:
+    if packed and accepted[:6] != b" gzip,":
+        # Not as browsers say it.
         from .precise import accepts_gzip
 
         packed = accepts_gzip(accepted)
@@ -93,7 +90,11 @@ def send_file(request, name, folders=False):
             head += b"Content-Encoding: gzip\r\n"
         version = stat[8]
         if version < _CLOCK_SET:
-            version = _checksum(name)
+            # The begin and the end, and the size, tell versions apart.
+            with open(name, "rb") as file:
+                version = crc32(file.read(512))
+                file.seek(max(0, size - 512))
+                version = crc32(file.read(512), version)
         else:
             from .dates import http_date
 
@@ -110,17 +111,6 @@ def send_file(request, name, folders=False):
 
         part = select(request, size)
     return _send(request, name, *part)
-
-
-def _checksum(name):
-    # What tells versions of a file apart whose time says nothing.
-    value = 0
-    with open(name, "rb") as file:
-        while True:
-            part = file.read(512)
-            if not part:
-                return value
-            value = crc32(part, value)
 
 
 def _send(request, name, first, left):
@@ -141,15 +131,14 @@ def _send(request, name, first, left):
         # The head and the first part of the body leave in one write.
         start = len(head)
         buffer[:start] = head
-        while left:
-            count = file.readinto(view[start : start + left])
-            if not count:
-                # The file has become shorter: only a closed connection can tell the client.
-                return conn.close()
-            left -= count
-            yield from conn.send(view[: start + count])
-            start = 0
-        pool.append(buffer)
+        count = file.readinto(view[start : start + left])
+        yield from conn.send(view[: start + count])
+        if count < left:
+            from .rest import send_file
+
+            yield from send_file(conn, file, view, left - count)
+        if not pool:
+            pool.append(buffer)
         request.phase = _DONE
     finally:
         file.close()

@@ -128,7 +128,7 @@ class Hooks:
         server.prepare = self.find
         server.error = self.answer
         server.router.lines = NoLines()
-        server.forget()
+        server.size = -1
 
     def begin(self, request):
         """Note whose hooks apply: (length of the mount's prefix, Hooks) each, the outer server's first."""

@@ -1,8 +1,7 @@
 """Puts the routes, the files and the hooks of one server below a path of another."""
 
 from . import hooks as _hooks
-from .files import inside, send_file
-from .parser import HttpError
+from .files import inside, send_file, stat_of
 from .patterns import unquote
 
 
@@ -49,10 +48,12 @@ class Mounts:
 
 def _files(request, other, handlers):
     # Files are to come from other's webroot.
-    if not handlers:
-        if other.webroot is None:
-            raise HttpError(404)
-        handlers = {"GET": ""}
+    if handlers is None:
+        handlers = {} if other.webroot is None else {"GET": ""}
+        if handlers and request.method != "GET":
+            name = other.webroot + "/" + inside(request.path, other.indexFile)
+            if not stat_of(name) and not stat_of(name + ".gz"):
+                handlers = {}
     found = {}
     for method in handlers:
         handler = handlers[method]

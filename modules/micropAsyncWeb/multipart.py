@@ -28,8 +28,8 @@ import os
 from micropython import const
 
 from .parser import HttpError
+from .saving import write_file
 
-_ENOSPC = const(28)  # MicroPython's errno does not name it
 _BUFFER = const(1024)
 _HEAD = const(640)  # of a part: bytes at most
 _BOUNDARY = const(70)  # RFC 2046 section 5.1.1
@@ -122,34 +122,8 @@ class Part:
 
     async def save(self, path, limit=None):
         """Write the part to a file in blocks; gives its size. HttpError 413 if it has more than limit bytes, 507 if
-        there is no room for it; then, and if anything else fails, the file is removed."""
-        total = 0
-        done = False
-        block = memoryview(bytearray(512))
-        file = None
-        try:
-            file = open(path, "wb")
-            while True:
-                count = await self.readinto(block)
-                if not count:
-                    break
-                total += count
-                if limit is not None and total > limit:
-                    raise HttpError(413)
-                file.write(block[:count])
-            # Some filesystems notice only now that they are full.
-            file.flush()
-            done = True
-        except OSError as error:
-            if error.errno == _ENOSPC:
-                raise HttpError(507, "Insufficient Storage")
-            raise
-        finally:
-            if file:
-                file.close()
-                if not done:
-                    os.remove(path)
-        return total
+        there is no room for it; then, and if anything else fails, what was at path before is still there."""
+        return await write_file(path, self.readinto, limit)
 
 
 def parts(request, max_parts=16):

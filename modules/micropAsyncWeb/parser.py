@@ -1,4 +1,7 @@
-"""Parses the head of an HTTP/1.x request (RFC 9112 sections 2 to 6). Works on bytes, never touches a socket."""
+"""Parses the head of an HTTP/1.x request (RFC 9112 sections 2 to 6) and finds its route. Never touches a socket.
+
+Routes are found by dict; those with placeholders, and percent-encoded paths, are in patterns.py.
+"""
 
 from micropython import const
 
@@ -20,6 +23,7 @@ _KNOWN = {
 # tchar of RFC 9110 section 5.6.2. bytes.strip() with this set leaves nothing of a valid token, at C speed; it looks
 # for each character from the left, so the frequent ones come first.
 _TCHAR = b"etaoinsrchdlupmfgyw-bvkxjqzCATHSEUROINDLPMGFYWBVKXJQZ0123456789_.!#$%&'*+^`|~"
+_PLAIN = const(65)  # so many of them are letters, digits, "-", "_" and ".": what names of hosts consist of
 
 
 _MEMO = const(24)  # field lines remembered as valid, and their size at most
@@ -72,6 +76,11 @@ def parse_fields(lines, memo):
             if kind == _CLOSE:
                 if b"close" not in value.replace(b" ", b"").replace(b"\t", b"").split(b","):
                     kind = 0
+            elif kind == _HOST:
+                if value.strip(_TCHAR[:_PLAIN]):
+                    from .refuse import bad_host
+
+                    bad = bad_host(value) or bad
             elif kind == _CHUNKED:
                 if value != b"chunked":
                     kind = _UNKNOWN
@@ -92,3 +101,45 @@ def parse_fields(lines, memo):
     if bad:
         raise HttpError(400)
     return flags, length
+
+
+class Router:
+    """Maps paths to {method: handler, None: maxBody of the path if it has its own}."""
+
+    def __init__(self):
+        self.lines = {}  # request line of a plain GET → handler: the fast way
+        self.exact = {}
+
+    def add(self, route, handler=None, methods="GET", maxBody=None):
+        """Add one route. ValueError or TypeError if it is malformed."""
+        if (
+            str(route)[:1] == "/"
+            and set("*<>?#% ").isdisjoint(route)
+            and (callable(handler) or isinstance(handler, str))
+            and str(methods).replace(", ", "").isalpha()
+        ):
+            handlers = self.exact.setdefault(route, {})
+        else:
+            # Not as simple, or wrong.
+            from .patterns import add
+
+            handlers = add(self, route, handler, methods)
+        if maxBody is not None:
+            handlers[None] = maxBody
+        line = ("GET %s HTTP/1.1" % route).encode()
+        for name in methods.upper().split(","):
+            name = name.strip()
+            handlers[name] = handler
+            # A target has no bytes beyond ASCII.
+            if name == "GET" and len(line) == len(route) + 13 and route in self.exact and callable(handler):
+                self.lines[line] = handler
+
+    def find(self, request, path):
+        """Look up a path (bytes, percent-encoded). Gives {method: handler} or None; sets request.path (decoded), and
+        if the route has placeholders request.params (list) and request.args (dict of the named ones)."""
+        if b"%" in path:
+            from .patterns import find
+
+            return find(self, request, path)
+        request.path = path = str(path, "utf8")
+        return self.exact.get(path)

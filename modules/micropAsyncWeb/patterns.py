@@ -4,6 +4,10 @@ from binascii import unhexlify
 
 from .parser import HttpError
 
+# After these bytes of UTF-8 the next one has narrower limits.
+_FROM = {0xE0: 0xA0, 0xF0: 0x90}
+_TO = {0xED: 0x9F, 0xF4: 0x8F}
+
 
 def unquote(data):
     """Decode %XX once and UTF-8: bytes to str (RFC 3986 section 2.1). HttpError 400 if malformed."""
@@ -14,6 +18,12 @@ def unquote(data):
             if len(part) < 2:
                 raise ValueError
             out += unhexlify(part[:2]) + part[2:]
+        last = 0
+        for byte in out:
+            # What a decoder must not take (RFC 3629): more bytes than needed, surrogates, beyond the last character.
+            if byte > 0xF4 or 0xBF < byte < 0xC2 or byte < _FROM.get(last, 0) or byte > _TO.get(last, 255):
+                raise ValueError
+            last = byte
         out = str(out, "utf8")
         if "\0" not in out:
             return out
@@ -22,8 +32,30 @@ def unquote(data):
     raise HttpError(400)
 
 
-def add(router, route):
-    """Add a pattern; gives its {method: handler}. ValueError if it is malformed."""
+def _check(route, handler, methods):
+    # Tells the programmer the mistake in a route.
+    if not isinstance(route, str):
+        raise TypeError(
+            '%r is no route: write @server.route("/path"), or appendRoutes([["/path", handler]])' % (route,)
+        )
+    if not callable(handler) and not isinstance(handler, str):
+        raise TypeError(
+            "route %s: its handler must be a function or a file name, not %r. Several routes are a list of lists: "
+            '[["/path", handler], ["/path", handler, "POST"]]' % (route, handler)
+        )
+    if not isinstance(methods, str):
+        raise TypeError('route %s: methods must be a str like "GET, POST", not %r' % (route, methods))
+    for method in methods.split(","):
+        if not method.strip().isalpha():
+            raise ValueError('route %s: methods must be like "GET, POST", not %r' % (route, methods))
+
+
+def add(router, route, handler, methods):
+    """Add a pattern, or any route that is to be checked; gives its {method: handler}. ValueError or TypeError if
+    something of it is malformed."""
+    _check(route, handler, methods)
+    if route[:1] == "/" and set("*<>?#% ").isdisjoint(route):
+        return router.exact.setdefault(route, {})
     # Of each segment its rank (the lower one wins: text, integer, anything) and its text or the parameter's name.
     ranks = []
     names = []

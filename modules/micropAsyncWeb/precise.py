@@ -22,7 +22,7 @@ def _range(value, size):
 
 def accepts_gzip(value):
     """Whether an Accept-Encoding with weights (RFC 9110 section 12.5.3) allows gzip. "*" alone does not."""
-    for item in value.replace(b" ", b"").split(b","):
+    for item in value.replace(b" ", b"").replace(b"\t", b"").split(b","):
         coding, _, weight = item.partition(b";q=")
         if coding == b"gzip":
             return not weight or weight.strip(b"0.") != b""

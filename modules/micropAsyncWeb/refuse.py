@@ -1,5 +1,6 @@
 """What is out of the ordinary: other methods, versions and forms of the target, and clients that are turned away."""
 
+import select
 from time import ticks_diff, ticks_ms
 
 from micropython import const
@@ -26,13 +27,33 @@ def other_version(version):
     return b"HTTP/1.1"
 
 
+def bad_host(value):
+    """Whether the value of Host is none (RFC 9110 section 7.2, RFC 3986 section 3.2), in lower case."""
+    if value[:1] == b"[":
+        host, end, port = value[1:].partition(b"]")
+        if not end or not host or host.strip(b"0123456789abcdef:.") or port[:1] not in b":":
+            return True
+        port = port[1:]
+    else:
+        host, _, port = value.partition(b":")
+        for escape in host.split(b"%")[1:]:
+            if len(escape) < 2 or escape[:2].strip(b"0123456789abcdef"):
+                return True
+        if host.strip(b"abcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=%"):
+            return True
+    return port.strip(b"0123456789") != b""
+
+
 def unusual(request, target, flags):
-    """Refuse transfer codings that are not known (RFC 9112 section 6.1).
+    """Refuse transfer codings that are not known (RFC 9112 sections 6.1 and 6.3).
 
     Gives the path and query of a target in absolute form (section 3.2.2); "*" stands for the server.
     """
     if flags & _UNKNOWN:
-        raise HttpError(501)
+        # Without chunked as the last coding, nobody knows where the body ends.
+        codings = request.header["transfer-encoding"].lower()
+        framed = codings.split(",")[-1].strip(" \t") == "chunked" and "content-length" not in request.header
+        raise HttpError(501 if framed else 400)
     if target == b"*":
         if request.method != "OPTIONS":
             raise HttpError(404)
@@ -48,15 +69,17 @@ def unusual(request, target, flags):
 def refuse(request):
     """No handler for this method: automatic OPTIONS, 405 with Allow, or 501. 404 for a file that is not there."""
     handlers = request.name
+    if not handlers and request.method != "OPTIONS":
+        raise HttpError(404)
     methods = {method for method in handlers if method} | {"OPTIONS"}
     if "GET" in methods:
         methods.add("HEAD")
     known = request.method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
     if known and request.method != "OPTIONS" and handlers.get("GET") == "":
-        from .files import file_name, stat_of
+        from .files import inside, stat_of
 
-        request.name = ""
-        name = file_name(request)
+        server = request.conn.server
+        name = server.webroot + "/" + inside(request.path, server.indexFile)
         if not stat_of(name) and not stat_of(name + ".gz"):
             raise HttpError(404)
     Response.start(request, 204 if request.method == "OPTIONS" else 405 if known else 501)
@@ -76,6 +99,11 @@ def make_room(server):
     A new connection counts as idle after a moment only: its request is on its way. Until then the next one waits in
     the system's queue. With none idle, that one is answered with 503.
     """
+    poller = select.poll()
+    poller.register(server.sock, select.POLLIN)
+    if not poller.poll(0):
+        # The reactor's poll names the socket once more if others were added meanwhile: nobody is waiting.
+        return None
     oldest = None
     fresh = False
     now = ticks_ms()
@@ -92,6 +120,23 @@ def make_room(server):
         turn_away(sock, 503)
         sock.close()
     return oldest
+
+
+def report(request, conn, error):
+    """Log what a handler has raised. An exception that is meant for the whole thread is raised again.
+
+    Those are KeyboardInterrupt, and the SystemExit by which the ESP32 firmware unwinds its threads before a soft reset
+    (ports/esp32/unwind.c); a handler's own sys.exit() ends only its request.
+    """
+    if isinstance(error, KeyboardInterrupt) or isinstance(error, SystemExit) and error.args == ("soft_reset",):
+        conn.close()
+        raise error
+    log = conn.server.log
+    if log and conn.sock:
+        try:
+            log("error", request.line, error)
+        except Exception:
+            pass  # a log that fails must not end the server
 
 
 def late(conn):

@@ -1,6 +1,7 @@
 """Answers larger than the buffer or the socket's, and heads that a handler writes as text (RFC 9112 section 6, 7)."""
 
 from asyncio import core
+from time import ticks_diff
 
 from micropython import const
 
@@ -8,6 +9,9 @@ from . import exchange as Response
 from .exchange import DONE
 from .parser import HttpError
 
+# Phases of a request.
+_HEAD = const(1)
+_DONE = const(4)
 _POLLIN = const(1)
 _POLLOUT = const(4)
 # States of a connection; from _READ on the reactor does not look.
@@ -21,25 +25,27 @@ _COPY = const(4096)  # of a larger answer the first part leaves with the head, t
 def write_head(request, data):
     """Take text before Response.startBody(). A blank line in it ends the head as startBody() does; a handler that
     brings its own status line needs no Response.start()."""
-    if not request.phase:
+    if request.phase != _HEAD:
+        # RuntimeError if the handler has returned.
         Response.start(request, 200)
         if data[:5] != b"HTTP/":
             Response.startBody(request)
             return request.write(data)
         request.head = b""
     request.raw = True
-    head = request.head + data
-    end = head.find(b"\r\n\r\n") + 2
-    if end < 2:
-        request.head = head
+    request.head = head = request.head + data
+    ends = [head.find(mark) + len(mark) for mark in (b"\n\r\n", b"\n\n") if mark in head]
+    if not ends:
         return DONE
+    end = min(ends)
     request.head = head[:end]
     Response.startBody(request)
-    return request.write(head[end + 2 :])
+    return request.write(head[end:])
 
 
 def tidy(request):
-    """Make each line of the head end with CRLF, and take the framing out of it: that is the server's."""
+    """Make each line of the head end with CRLF, and take the framing out of it: that is the server's. ValueError if
+    there is a CR or NUL within a line."""
     lines = request.head.split(b"\n")
     head = lines[0].strip() + b"\r\n"
     for line in lines[1:]:
@@ -50,10 +56,12 @@ def tidy(request):
         if name == b"content-length":
             if value.isdigit():
                 request.length = int(value)
-        elif name == b"connection" and value.lower() == b"close":
+        elif name == b"connection" and b"close" in value.lower().replace(b" ", b"").split(b","):
             request.keep = False
         elif colon and name not in (b"transfer-encoding", b"connection"):
             head += line + b"\r\n"
+    if b"\r" in head.replace(b"\r\n", b"") or b"\0" in head:
+        raise ValueError("line break")
     request.head = head
     request.raw = False
 
@@ -102,6 +110,21 @@ def postpone(conn, request=None):
     core._io_queue.poller.modify(conn.sock, _POLLIN | _POLLOUT)
 
 
+def check(conn):
+    """The sweeper has found a connection whose handler has had to wait.
+
+    Ends a handler that has yielded a value after it had waited, or None: it looks like a coroutine, but nothing will
+    ever resume its task.
+    """
+    task = conn.worker
+    # asyncio has run all tasks that were due before the sweeper. What waits in another queue has that as its data.
+    due = core.cur_task.ph_key
+    if conn.state == _BUSY and task.data is None and (not task.ph_key or ticks_diff(due, task.ph_key) > 0):
+        conn.worker = None
+        core._task_queue.push(task)
+        task.data = TypeError("an async handler must not yield, nor any handler None: see docs/handlers.md")
+
+
 def iterate(request, part):
     """A handler turned out to be an iterator, not a coroutine, by its first part. Both are generators."""
     parts = request.handler
@@ -110,12 +133,15 @@ def iterate(request, part):
         yield part
         yield from parts
 
+    request.conn.worker = None
     request.handler = lambda request: request.reply(every())
     postpone(request.conn, request)
 
 
 def flush(request, last):
     """Send what was written so far; last: and end the answer."""
+    if request.phase > _DONE:
+        raise RuntimeError("answered already")
     if not request.phase:
         request.head = Response.status_line(204)
     body = request.out
@@ -124,9 +150,11 @@ def flush(request, last):
     if request.phase < 3:
         if request.raw:
             tidy(request)
-        if not last or request.bare and not length:
+        if not last:
             # Known to the handler only, if at all.
             length = request.length
+        elif request.bare and not length:
+            length = max(0, request.length)
         if length >= 0:
             head = b"Content-Length: %d\r\n" % length
         elif request.minor:

@@ -35,11 +35,13 @@ def limit_files(server, count):
     resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (most, 1000))
 
 
-def nothing_kept(server, allocated, margin=6000):
-    """The server has no memory of what went wrong; that a client has gone is not a handler's error."""
-    state = server.state()
-    assert state["logged"] == []
-    assert state["allocated"] < allocated + margin
+def nothing_kept(server, allocated, margin=10000):
+    """The server has no memory of what went wrong; that a client has gone is not a handler's error.
+
+    The last requests may still be ending when it is asked first. The margin is what an idle worker holds.
+    """
+    assert server.state()["logged"] == []
+    wait_until(lambda: server.state()["allocated"] < allocated + margin, "memory is kept")
 
 
 def load_on_demand(server):
@@ -76,6 +78,8 @@ def test_no_descriptor_for_a_new_connection(start):
 def test_no_descriptor_and_none_idle(start):
     """Then accepting pauses, without spinning, and goes on when there are descriptors again."""
     server = start("maxConnections=50")
+    server.get("/slow?ms=1")
+    load_on_demand(server)
     server.state()
     limit_files(server, 3)
     busy = [server.connect().send(b"GET /slow?ms=900 HTTP/1.1\r\nHost: x\r\n\r\n") for _ in range(3)]

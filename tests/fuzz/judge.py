@@ -13,7 +13,8 @@ MAX_BODY = 2048
 
 BLANK_LINE = re.compile(rb"\n\r?\n")
 # The strict reading of a chunked body (RFC 9112 section 7.1), with the limits that the server has.
-CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\n]*)?\r\n")
+CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
+HOST = re.compile(rb"(?i)(\[[0-9a-f:.]+\]|([-a-z0-9._~!$&'()*+,;=]|%[0-9a-f]{2})*)(:[0-9]*)?")
 TRAILER = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+:[^\r\n\0]*\r\n")
 
 
@@ -131,6 +132,7 @@ STRICTER = {
     "chunked-in-1.0": ({400}, lambda seen: b"transfer-encoding" in seen.fields and seen.version < b"1.1"),
     "version": ({505}, lambda seen: seen.version[:2] != b"1."),
     "no-host": ({400}, lambda seen: b"host" not in seen.fields and seen.version > b"1.1"),
+    "host-value": ({400}, lambda seen: not HOST.fullmatch(seen.fields.get(b"host", b""))),
     "target-form": ({400}, lambda seen: not re.match(rb"/|(?i:https?)://|\*$", seen.target)),
     "target-encoding": ({400}, lambda seen: _undecodable(seen.target)),
     "long-head": ({414, 431}, lambda seen: len(seen.head) > MAX_HEAD - 3),

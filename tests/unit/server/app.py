@@ -344,6 +344,11 @@ async def file(request):
     await Response.sendFile(request, WEBROOT + "/small.txt")
 
 
+@webserver.route("/gr\u00fcn")
+def green(request):
+    return "green"
+
+
 @webserver.route("/no-file")
 async def no_file(request):
     await Response.sendFile(request, WEBROOT + "/missing.txt")

@@ -109,14 +109,53 @@ def test_save(server, webroot):
     head = f"POST /save HTTP/1.1\nHost: x\nContent-Length: {len(body)}\n\n"
     assert json.loads(server.ask(head + body)[2]) == [5000]
     assert (webroot / "saved.bin").read_text() == body
+    for old in (body, None):
+        if not old:
+            (webroot / "saved.bin").unlink()
+        with server.connect() as client:
+            client.send(head + body[:3000])
+            deadline = time.monotonic() + 5
+            while not (webroot / "saved.bin.part").exists():
+                assert time.monotonic() < deadline
+            # Nobody sees the half of it, and an older file is not touched.
+            assert server.get("/saved.bin")[2] == (old.encode() if old else b"404 Not Found")
+        while (webroot / "saved.bin.part").exists():
+            assert time.monotonic() < deadline, "a broken upload left its file"
+        assert server.get("/saved.bin")[2] == (old.encode() if old else b"404 Not Found")
+
+
+def test_two_uploads_to_one_file(server, webroot):
+    head = "POST /save HTTP/1.1\nHost: x\nContent-Length: 4000\n\n"
+    with server.connect() as first, server.connect() as second:
+        first.send(head + "1" * 2000)
+        second.send(head + "2" * 2000)
+        second.send("2" * 2000).answer()
+        assert (webroot / "saved.bin").read_text() == "2" * 4000
+        first.send("1" * 2000).answer()
+    assert (webroot / "saved.bin").read_text() == "1" * 4000
+    assert not list(webroot.glob("*.part*"))
     (webroot / "saved.bin").unlink()
+
+
+def test_save_of_a_body_that_is_larger_than_the_heap(start, webroot):
+    server = start(
+        source="""
+import asyncio
+from micropAsyncWeb import MicropAsyncWeb
+webserver = MicropAsyncWeb(port=PORT, address="127.0.0.1", webroot=WEBROOT)
+@webserver.route("/save", "POST", maxBody=1000000)
+async def save(request):
+    return str(await request.save(WEBROOT + "/large.bin"))
+asyncio.run(webserver.runAsync())
+""",
+        heap="120k",
+    )
+    body = bytes(range(250)) * 2000
     with server.connect() as client:
-        client.send(head + body[:3000])
-        deadline = time.monotonic() + 5
-        while not (webroot / "saved.bin").exists():
-            assert time.monotonic() < deadline
-    while (webroot / "saved.bin").exists():
-        assert time.monotonic() < deadline, "a broken upload left its file"
+        client.send("POST /save HTTP/1.1\nHost: x\nContent-Length: 500000\n\n").send(body)
+        assert client.answer()[2] == b"500000"
+    assert (webroot / "large.bin").read_bytes() == body
+    (webroot / "large.bin").unlink()
 
 
 def test_handlers_may_wait(server):

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import threading
 import time
 
 import pytest
@@ -214,3 +215,79 @@ def test_compressed_file_asked_for_by_its_own_name(server):
 
 def test_send_file_of_a_folder_is_404(server):
     assert server.get("/folder")[0] == 404
+
+
+def test_head_and_first_part_leave_in_one_write(server):
+    with server.connect() as client:
+        client.send("GET /small.txt HTTP/1.1\nHost: x\n\n")
+        assert client.sock.recv(4096).endswith(b"\r\n\r\n0123456789")
+        client.send("GET /big.bin HTTP/1.1\nHost: x\n\n")
+        head, _, body = client.sock.recv(2880).partition(b"\r\n\r\n")
+        assert b"Content-Length: 102400" in head and len(head) + 4 + len(body) == 2880
+
+
+@pytest.mark.parametrize("value", ["notgzip", "gzipped", "x-gzip;q=1, br", "br;x=gzip", "gzip\t;\tq=0"])
+def test_codings_that_only_look_like_gzip(server, value):
+    assert "content-encoding" not in server.get("/app.js", f"Accept-Encoding: {value}")[1]
+
+
+def test_compressed_file_that_is_older_or_alone(server, webroot):
+    path, packed = webroot / "old.js", webroot / "old.js.gz"
+    packed.write_bytes(gzip.compress(b"old"))
+    gz = "Accept-Encoding: gzip"
+    assert gzip.decompress(server.get("/old.js", gz)[2]) == b"old"
+    assert server.get("/old.js")[0] == 404
+    path.write_bytes(b"new")
+    os.utime(packed, (1_600_000_000, 1_600_000_000))
+    assert server.get("/old.js", gz)[2] == server.get("/old.js")[2] == b"new"
+    path.unlink()
+    packed.unlink()
+
+
+def test_file_without_a_time(server, webroot):
+    """As a board writes it whose clock is not set: conditions by tag only."""
+    path = webroot / "undated.bin"
+    path.write_bytes(bytes(5000))
+    os.utime(path, (0, 0))
+    header = server.get("/undated.bin")[1]
+    assert "last-modified" not in header
+    for field, status in (
+        (f"If-None-Match: {header['etag']}", 304),
+        ("If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT", 200),
+        ("If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT", 200),
+    ):
+        assert server.get("/undated.bin", field)[0] == status
+    # The begin and the end count.
+    tags = {header["etag"]}
+    for place in (0, 511, 4488, 4999):
+        path.write_bytes(bytes(place) + b"x" + bytes(4999 - place))
+        os.utime(path, (0, 0))
+        os.utime(path, (place + 1, place + 1))
+        tags.add(server.get("/undated.bin")[1]["etag"])
+    assert len(tags) == 5
+    path.unlink()
+
+
+def test_fast_reader_of_a_file_leaves_others_their_turn(start, webroot):
+    (webroot / "huge.bin").write_bytes(bytes(20_000_000))
+    server = start("maxConnections=4")
+    with server.connect() as greedy, server.connect() as other:
+        greedy.send("GET /huge.bin HTTP/1.1\nHost: x\n\n")
+        greedy.sock.recv(100)
+        got = []
+
+        def read():
+            left = 20_000_000
+            while left > 0:
+                left -= len(greedy.sock.recv(1 << 20))
+            got.append(time.monotonic())
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        answered = 0
+        while not got:
+            assert other.send("GET /ping HTTP/1.1\nHost: x\n\n").answer()[2] == b"pong"
+            answered += not got
+        reader.join()
+        assert answered > 1
+    (webroot / "huge.bin").unlink()

@@ -311,6 +311,10 @@ def test_mount_knows_methods(app):
     status, header, _ = app.ask("PUT /api/v1/led/7?key HTTP/1.1\nHost: x\nContent-Length: 0\n\n")
     assert (status, header["allow"]) == (405, "GET, HEAD, OPTIONS, POST")
     assert app.ask("POST /api/v1/led/7?key HTTP/1.1\nHost: x\nContent-Length: 0\n\n")[0] == 200
+    # A file that is not there has no methods.
+    assert app.ask("POST /pages/index.html HTTP/1.1\nHost: x\nContent-Length: 0\n\n")[0] == 405
+    assert app.ask("POST /pages/nothing HTTP/1.1\nHost: x\nContent-Length: 0\n\n")[0] == 404
+    assert app.ask("POST /api/v1/nothing HTTP/1.1\nHost: x\nContent-Length: 0\n\n")[0] == 404
 
 
 @pytest.mark.parametrize(

@@ -262,3 +262,20 @@ def test_pipelining_client_leaves_others_their_turn(server):
         assert other.send(PING).answer()[2] == b"pong"
         for _ in range(2000):
             assert greedy.answer()[2] == b"pong"
+
+
+def test_stale_connection_goes_before_busy_ones(start):
+    """Eight clients that send request after request, beside one that is silent: it is the one that is closed."""
+    server = start("maxConnections=8")
+    stale = server.connect()
+    assert stale.send(PING).answer()[0] == 200
+    time.sleep(0.1)
+    clients = [server.connect() for _ in range(8)]
+    for _ in range(50):
+        for client in clients:
+            client.send(PING)
+        for client in clients:
+            assert client.answer()[0] == 200
+    assert stale.closed() == b""
+    for client in [*clients, stale]:
+        client.sock.close()

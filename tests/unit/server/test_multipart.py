@@ -15,7 +15,7 @@ from .websocket_client import until
 
 APP = """
 import asyncio, os
-from micropAsyncWeb import MicropAsyncWeb, multipart
+from micropAsyncWeb import MicropAsyncWeb, multipart, saving
 
 server = MicropAsyncWeb(port=PORT, address="127.0.0.1", webroot=None, maxBody=1000000, bodyTimeout=1, **OPTIONS)
 
@@ -58,11 +58,11 @@ async def full(request):
     def open(path, mode):
         with __builtins_open(path, mode): pass
         return Full()
-    multipart.open = open
+    saving.open = open
     try:
         return await save(request)
     finally:
-        del multipart.open
+        del saving.open
 
 __builtins_open = open
 asyncio.run(server.runAsync())

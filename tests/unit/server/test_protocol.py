@@ -90,6 +90,37 @@ def test_head_is_get_without_body(server, target):
         assert client.send(PING).answer() == PONG
 
 
+@pytest.mark.parametrize(
+    "host", ["", "greenhouse.local", "192.168.4.1:80", "x:", "[fe80::1]", "[::1]:8080", "a_b.example", "x%41", "a+b"]
+)
+def test_hosts(server, host):
+    assert server.ask(f"GET /ping HTTP/1.1\nHost: {host}\n\n") == PONG
+
+
+def test_letters_beyond_ascii_in_a_route(server):
+    assert server.get("/gr%c3%bcn")[2] == b"green"
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/sub", "/redirect", "/nothing", "/cookie", "/missing", "/iterator", "/registered", "/raw-all", "/teapot"],
+)
+def test_head_of_other_answers(server, target):
+    status, expected, _ = server.get(target)
+    assert server.ask(f"HEAD {target} HTTP/1.1\nHost: x\n\n", head=True)[:2] == (status, expected)
+
+
+def test_empty_lines_after_a_request_are_no_head(start):
+    server = start("headTimeout=0.3, idleTimeout=1")
+    with server.connect() as client:
+        assert client.send(PING).answer() == PONG
+        client.send("\n\n")
+        time.sleep(0.7)
+        assert client.send(PING).answer() == PONG
+        client.send("\n")
+        assert client.closed() == b""
+
+
 def test_options(server):
     status, header, _ = server.ask("OPTIONS /what HTTP/1.1\nHost: x\n\n")
     assert (status, header["allow"]) == (204, "GET, HEAD, OPTIONS, POST, PUT")
@@ -141,6 +172,38 @@ REFUSED = {
     "empty length": (400, "POST /echo HTTP/1.1\nHost: x\nContent-Length:\n\nabc"),
     "underscored length": (400, "POST /echo HTTP/1.1\nHost: x\nContent-Length: 1_0\n\nabc"),
     "two codings": (400, "POST /echo HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\nTransfer-Encoding: chunked\n\n"),
+    "gzip alone": (400, "POST /echo HTTP/1.1\nHost: x\nTransfer-Encoding: gzip\n\n"),
+    "chunked first": (400, "POST /echo HTTP/1.1\nHost: x\nTransfer-Encoding: chunked, gzip\n\n"),
+    "chunked first, two fields": (
+        400,
+        "POST /echo HTTP/1.1\nHost: x\nTransfer-Encoding: chunked\nTransfer-Encoding: gzip\n\n",
+    ),
+    "empty coding": (400, "POST /echo HTTP/1.1\nHost: x\nTransfer-Encoding:\n\n"),
+    "coding and length": (
+        400,
+        "POST /echo HTTP/1.1\nHost: x\nTransfer-Encoding: gzip, chunked\nContent-Length: 3\n\nabc",
+    ),
+    "two codings in two fields": (
+        501,
+        "POST /echo HTTP/1.1\nHost: x\nTransfer-Encoding: gzip\nTransfer-Encoding: chunked\n\n",
+    ),
+    "space in host": (400, "GET /ping HTTP/1.1\nHost: a b\n\n"),
+    "user in host": (400, "GET /ping HTTP/1.1\nHost: u@x\n\n"),
+    "path in host": (400, "GET /ping HTTP/1.1\nHost: x/evil\n\n"),
+    "letters in port": (400, "GET /ping HTTP/1.1\nHost: x:abc\n\n"),
+    "two ports": (400, "GET /ping HTTP/1.1\nHost: x:80:80\n\n"),
+    "list of hosts": (400, "GET /ping HTTP/1.1\nHost: x y\n\n"),
+    "open bracket in host": (400, "GET /ping HTTP/1.1\nHost: [::1\n\n"),
+    "cut percent in host": (400, "GET /ping HTTP/1.1\nHost: x%2\n\n"),
+    "overlong UTF-8": (400, "GET /a%c0%af HTTP/1.1\nHost: x\n\n"),
+    "overlong UTF-8, three bytes": (400, "GET /a%e0%80%af HTTP/1.1\nHost: x\n\n"),
+    "surrogate": (400, "GET /a%ed%a0%80 HTTP/1.1\nHost: x\n\n"),
+    "beyond Unicode": (400, "GET /a%f4%90%80%80 HTTP/1.1\nHost: x\n\n"),
+    "bare CR in a chunk extension": (
+        400,
+        b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3;a\rb\r\nabc\r\n0\r\n\r\n",
+    ),
+    "registered letters beyond ASCII in target": (400, "GET /gr\u00fcn HTTP/1.1\r\nHost: x\r\n\r\n".encode()),
     "chunked twice": (501, "POST /echo HTTP/1.1\nHost: x\nTransfer-Encoding: chunked, chunked\n\n"),
     "unknown coding": (501, "POST /echo HTTP/1.1\nHost: x\nTransfer-Encoding: gzip, chunked\n\n"),
     "chunked in 1.0": (400, "POST /echo HTTP/1.0\nTransfer-Encoding: chunked\n\n0\n\n"),

@@ -18,7 +18,7 @@ import sys
 sys.path.insert(0, {str(MODULES)!r})
 
 from micropAsyncWeb import HttpError
-from micropAsyncWeb.routing import Router
+from micropAsyncWeb.parser import Router
 
 
 class Request:

@@ -359,3 +359,18 @@ try:
 except ValueError as error:
     print(error)
 """) == ["core: this firmware starts all threads on one core"]
+
+
+def test_run_thread_on_a_core():
+    assert run("""
+import sys
+class threadcore:
+    @staticmethod
+    def set(core):
+        print("core", core)
+sys.modules["threadcore"] = threadcore
+web.runThread(core=1)
+until(lambda: web.running)
+print(ask("/ping"))
+web.stop()
+""") == ["core 1", "pong"]
