@@ -24,48 +24,97 @@ class Module:
 
 
 def read_manifest(path=paths.MANIFEST):
-    """List of Modules that package() and module() rows name, in their order.
+    """List of Modules that the rows of a manifest and of those that it includes name, in their order.
 
-    The functions are those of MicroPython's manifest files; include() follows files beside the manifest,
-    while $(…) paths and require() name what the port's interpreter brings itself. Raises FirmwareError.
+    The functions are those of MicroPython's manifest files (tools/manifestfile.py, v1.28.0). Rows whose path begins
+    with $( and require() name what MicroPython brings: they are passed over, the desktop board's interpreter has it.
+    Raises FirmwareError.
     """
-    found = []
-    folder = Path(path).resolve().parent
+    return _Manifest().read(Path(path), {})
 
-    def add(source, target, opt):
-        if not source.is_file():
-            raise FirmwareError(f"{paths.show(path)} names {paths.show(source)}, which does not exist")
-        found.append(Module(source, target, opt or 0))
 
-    def package(package_path, files=None, base_path=".", opt=None):
-        base = folder / base_path
-        sources = [base / package_path / name for name in files or ()]
-        if files is None:
-            sources = sorted((base / package_path).rglob("*.py"))
-        if not sources:
-            raise FirmwareError(f"{paths.show(path)}: package '{package_path}' has no .py files")
-        for source in sources:
-            add(source.resolve(), source.relative_to(base).as_posix(), opt)
+class _Manifest:
+    """The files that manifests name, collected from one and those that it includes; each is read once."""
 
-    def module(module_path, base_path=".", opt=None):
-        add((folder / base_path / module_path).resolve(), module_path, opt)
+    def __init__(self):
+        self._seen = set()
+        self._found = []
 
-    def include(manifest_path, **_options):
-        if not manifest_path.startswith("$("):
-            found.extend(read_manifest(folder / manifest_path))
+    def read(self, path, options):
+        """List of Modules of the manifest at `path`, whose `options` are those given to its include()."""
+        path = path.resolve()
+        if path.is_dir():
+            path /= "manifest.py"
+        if path in self._seen:
+            return self._found
+        self._seen.add(path)
+        try:
+            source = path.read_text("utf-8")
+            exec(compile(source, str(path), "exec"), self._names(path, options))
+        except OSError as error:
+            raise FirmwareError(f"cannot read {paths.show(path)}: {error.strerror}") from error
+        except (NameError, SyntaxError, TypeError) as error:
+            raise FirmwareError(f"{paths.show(path)}: {error}") from error
+        return self._found
 
-    def require(_name, **_options):
-        """What the interpreter brings is not packed."""
+    def _names(self, path, options):
+        """The functions that the manifest at `path` calls."""
+        folder = path.parent
 
-    names = {"package": package, "module": module, "include": include, "require": require}
-    try:
-        source = Path(path).read_text("utf-8")
-        exec(compile(source, str(path), "exec"), names)
-    except OSError as error:
-        raise FirmwareError(f"cannot read {paths.show(path)}: {error.strerror}") from error
-    except (NameError, SyntaxError, TypeError) as error:
-        raise FirmwareError(f"{paths.show(path)}: {error}") from error
-    return found
+        def add(base, name, opt):
+            source = base / name
+            if not source.is_file():
+                raise FirmwareError(f"{paths.show(path)} names {paths.show(source)}, which does not exist")
+            self._found.append(Module(source.resolve(), name, opt or 0))
+
+        def add_tree(base, below, opt, what):
+            names = sorted(source.relative_to(base).as_posix() for source in (base / below).rglob("*.py"))
+            if not names:
+                raise FirmwareError(f"{paths.show(path)}: {what} has no .py files")
+            for name in names:
+                add(base, name, opt)
+
+        def package(package_path, files=None, base_path=".", opt=None):
+            if files is None:
+                add_tree(folder / base_path, package_path, opt, f"package '{package_path}'")
+            for name in files or ():
+                add(folder / base_path, f"{package_path}/{name}", opt)
+
+        def module(module_path, base_path=".", opt=None):
+            add(folder / base_path, module_path, opt)
+
+        def freeze(path, script=None, opt=None):
+            if path.startswith("$("):
+                return
+            if script is None:
+                add_tree(folder / path, ".", opt, f"folder '{path}'")
+            for name in (script,) if isinstance(script, str) else script or ():
+                add(folder / path, name, opt)
+
+        def include(manifest_path, **options):
+            for name in (manifest_path,) if isinstance(manifest_path, str) else manifest_path:
+                if not name.startswith("$("):
+                    self.read(folder / name, options)
+
+        def require(_name, **_options):
+            """What MicroPython brings is not packed."""
+
+        names = {"package": package, "module": module, "freeze": freeze, "include": include, "require": require}
+        return {**names, "options": _Options(options)}
+
+
+class _Options:
+    """The `options` of a manifest: what include() was given, else the manifest's own defaults, else None."""
+
+    def __init__(self, given):
+        self._given = given
+        self._defaults = {}
+
+    def defaults(self, **values):
+        self._defaults = values
+
+    def __getattr__(self, name):
+        return self._given.get(name, self._defaults.get(name))
 
 
 def tree(folder, target=""):

@@ -3,21 +3,37 @@
 import subprocess
 
 from firmware import paths
+from firmware.errors import FirmwareError
 
 BASE = "0.1.0"
 MODULE = paths.BUILD / "generated" / "_firmware_version.py"
+# ESP-IDF cuts an application's version at 31 bytes (esp_app_desc_t in components/esp_app_format, v5.5.1).
+LENGTH_MAX = 31
 
 
 def version():
-    """The last v… tag with the distance from it, else BASE+g<commit>; '.dirty' if changed. Else BASE."""
+    """The last v… tag with the distance from it, else BASE+g<commit>; '.dirty' if changed. Without git: BASE.
+
+    Raises FirmwareError for a tag that makes it longer than an application image takes.
+    """
+    return describe()[0]
+
+
+def describe():
+    """(the version() string, what kept git from telling the commit as one line or None). Raises FirmwareError."""
     try:
-        described = _git("describe", "--tags", "--match", "v[0-9]*", "--dirty=.dirty").removeprefix("v")
-        if described:
-            return described
-        commit = _git("describe", "--always", "--exclude", "*", "--dirty=.dirty")
-    except OSError:
-        return BASE
-    return f"{BASE}+g{commit}" if commit else BASE
+        text = _git("describe", "--tags", "--match", "v[0-9]*", "--dirty=.dirty").removeprefix("v")
+    except _NoAnswer:
+        try:
+            text = f"{BASE}+g{_git('describe', '--always', '--exclude', '*', '--dirty=.dirty')}"
+        except _NoAnswer as problem:
+            return BASE, f"git cannot tell the commit, the version is only {BASE}: {problem}"
+    if len(text.encode()) > LENGTH_MAX:
+        raise FirmwareError(
+            f"git makes the version '{text}', {len(text.encode())} bytes; at most {LENGTH_MAX} fit into an image: "
+            "use shorter tags"
+        )
+    return text, None
 
 
 def write_module():
@@ -29,6 +45,15 @@ def write_module():
     return text
 
 
+class _NoAnswer(Exception):
+    """git is missing, or this is no repository, or there is no such tag; str() is git's first line."""
+
+
 def _git(*arguments):
-    run = subprocess.run(["git", "-C", paths.ROOT, *arguments], capture_output=True, text=True, check=False)
-    return run.stdout.strip() if run.returncode == 0 else ""
+    try:
+        run = subprocess.run(["git", "-C", paths.ROOT, *arguments], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise _NoAnswer(f"git: {error.strerror}") from error
+    if run.returncode or not run.stdout.strip():
+        raise _NoAnswer((run.stderr.strip() or "no answer").splitlines()[0])
+    return run.stdout.strip()

@@ -1,0 +1,4 @@
+# What an ESP32 freezes.
+include("../common/manifest.py")
+include("../../ports/esp32/manifest.py")
+module("_board.py", base_path="modules")
