@@ -17,6 +17,7 @@ from firmware.partitions import (
     read_flash,
 )
 
+_LITTLEFS = b"littlefs"  # in the first block of a filesystem, behind revision and tag
 _PORT_MODULES = {"unix": paths.ROOT / "ports" / "unix" / "modules"}
 PORTS = tuple(_PORT_MODULES)
 
@@ -134,7 +135,7 @@ def lock(path):
 def vfs_of(path):
     """The bytes of the filesystem in `path`, which is a filesystem image or a whole flash image."""
     data = _read_file(Path(path))
-    if len(data) == default_table()["vfs"].size:
+    if len(data) == default_table()["vfs"].size or data[8:16] == _LITTLEFS:
         return data
     place = _checked(path, read_flash, data)["vfs"]
     return data[place.offset : place.end]

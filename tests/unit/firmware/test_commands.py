@@ -1,11 +1,14 @@
 """The command line and the Makefile as a user meets them: one clear line for what is wrong."""
 
+import os
+import shlex
 import subprocess
 import sys
 
 import pytest
 
-from firmware import bootstrap, paths
+from firmware import __main__, bootstrap, paths
+from firmware.boards import Board
 
 
 def firmware(*arguments):
@@ -36,6 +39,7 @@ def test_size_has_the_packages_and_the_partitions():
 
 def test_table():
     assert "vfs,data,fat,0x310000,0xf0000," in firmware("table").stdout
+    assert Board.load("ESP32_S3").table.to_csv() == firmware("table", "--board", "ESP32_S3").stdout
 
 
 @pytest.mark.parametrize(
@@ -77,6 +81,61 @@ def test_make_help_lists_every_target():
         run.stdout
         == subprocess.run(["make"], cwd=paths.ROOT, capture_output=True, text=True, timeout=20).stdout
     )
+
+
+@pytest.mark.parametrize(
+    ("target", "settings", "words"),
+    [
+        ("image", {}, ["image", "--flash", "build/flash.bin", "--webroot", "firmware/webroot"]),
+        ("image", {"BOARD": "ESP32", "VARIANT": "QEMU"}, ["--board", "ESP32", "--variant", "QEMU"]),
+        ("image", {"BOARD": "ESP32", "OUTPUTS": "x"}, ["--outputs", "x"]),
+        ("image", {"BOARD": "ESP32", "WEBROOT": "w", "BOOT_JSON": "j"}, ["--webroot", "w", "--boot-json", "j"]),
+        ("erase", {}, ["image", "--new"]),
+        ("erase", {"PORT": "p"}, ["erase", "--port", "p"]),
+        ("size", {"BOARD": "ESP32"}, ["--webroot", "firmware/webroot", "--board", "ESP32"]),
+        ("sdk", {"CONTAINER": "docker"}, ["sdk", "--container", "docker"]),
+        ("firmware", {"BOARD": "ESP32"}, ["build", "--board", "ESP32", "--container", ""]),
+        ("firmware", {"BOARD": "ESP32", "CONTAINER": "podman", "IDF_IMAGE": "i"}, ["podman", "--image", "i"]),
+        ("flash", {"PORT": "p", "BAUD": "115200"}, ["flash", "--port", "p", "--baud", "115200"]),
+        ("flash-webroot", {"PORT": "p", "BOARD": "ESP32"}, ["flash-webroot", "--port", "p", "--board", "ESP32"]),
+        ("monitor", {"PORT": "p"}, ["monitor", "--port", "p"]),
+        ("ota", {"ADDRESS": "a", "IMAGE": "i"}, ["ota", "--address", "a", "--image", "i"]),
+        ("release", {"BOARD": "ESP32"}, ["release", "--board", "ESP32"]),
+        ("qemu", {}, ["qemu", "--board", "ESP32", "--variant", "QEMU"]),
+        ("web-installer", {"RELEASE": "r"}, ["web-installer", "--release", "r"]),
+    ],
+)
+def test_make_passes_settings_on(target, settings, words):
+    command = shlex.split(dry_run(target, **settings))
+    assert any(command[start : start + len(words)] == words for start in range(len(command)))
+
+
+def dry_run(target, **settings):
+    """What `make target` would run."""
+    variables = ("BOARD", "VARIANT", "PORT", "BOOT_JSON", "CONTAINER")
+    environment = {name: value for name, value in os.environ.items() if name not in variables}
+    arguments = ["make", "-n", target, *(f"{name}={value}" for name, value in settings.items())]
+    run = subprocess.run(arguments, cwd=paths.ROOT, capture_output=True, text=True, timeout=20, env=environment)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def test_a_password_is_in_no_command_line():
+    assert "se$cret" not in dry_run("ota", ADDRESS="a", PASSWORD="se$cret")
+
+
+def test_ctrl_c_and_a_missing_module_are_no_traceback(monkeypatch, capsys):
+    def fail(error):
+        def run():
+            raise error
+
+        return run
+
+    monkeypatch.setattr("firmware.boards.boards", fail(KeyboardInterrupt()))
+    assert __main__.main(["boards"]) == 130
+    monkeypatch.setattr("firmware.boards.boards", fail(ModuleNotFoundError("no esptool", name="esptool")))
+    assert __main__.main(["boards"]) == 1
+    assert "has no module 'esptool'; make installs it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
