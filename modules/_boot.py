@@ -1,6 +1,6 @@
 """What MicroPython runs first on the chip: the filesystem, then the services. Whatever fails, the REPL comes.
 
-Stands for the _boot.py, inisetup.py and flashbdev.py of MicroPython's ESP32 port. When it ends, the port runs
+Stands for the _boot.py and inisetup.py of MicroPython's ESP32 port. When it ends, the port runs
 boot.py and main.py from the filesystem.
 """
 
@@ -23,4 +23,11 @@ try:
 except Exception as error:
     print("device.start:")
     sys.print_exception(error)
+    try:
+        from device import slots
+
+        # An update that cannot even start its services is not worth waiting for.
+        slots.give_up()
+    except Exception as error:
+        sys.print_exception(error)
 gc.collect()

@@ -10,8 +10,7 @@ from micropython import const, kbd_intr
 
 import device
 
-from . import log, loop, storage
-from .network_service import NetworkService, ap_password
+from . import log, loop, slots, storage
 
 try:
     from _firmware_version import VERSION
@@ -20,11 +19,14 @@ except ImportError:
 
 _CTRL_C = const(3)
 _NETWORK_WAIT_MS = const(5000)  # the prompt does not wait longer for an address
+_NO_PAGES = "404 Not Found\n\nThere are no pages on this board yet: its folder %s is missing.\n"
+_UPDATE_MAX = const(1 << 24)  # bytes; the slot's real size is looked at when an update comes
 
 hostname = ""
 network_service = None
 webrepl_port = 0  # 0: WebREPL is off
 problems = []  # what a user should know and mend, one line each
+_shown = 0  # the lines of the log that the console has seen: not yet those of the filesystem, which is mounted before
 
 
 def start():
@@ -32,7 +34,6 @@ def start():
     global hostname, network_service
     if loop.running():
         return
-    before = log.count
     problems.clear()
     config, found = _load_settings()
     device.config = config
@@ -44,11 +45,13 @@ def start():
     hostname = config["hostname"] or _default_hostname()
     network_service = _network(config["wifi"])
     device.server = _server(config["server"])
-    loop.start(_services())
+    problem = loop.start(_services(), config["server"]["core"])
+    if problem:
+        _problem("boot.json: server.core: " + problem)
     _start_webrepl(config["webrepl"])
     _wait_for_network()
     _import_app()
-    _summary(before)
+    _summary()
 
 
 def _load_settings():
@@ -66,8 +69,18 @@ def _default_hostname():
 
 
 def _network(config):
-    service = NetworkService(config, hostname)
     try:
+        import _board
+
+        interface = _board.ethernet()
+        if interface:
+            from .ethernet_service import EthernetService
+
+            service = EthernetService(interface, hostname)
+        else:
+            from .network_service import NetworkService
+
+            service = NetworkService(config, hostname)
         service.prepare()
     except Exception as error:
         log.exception("network", error)
@@ -85,7 +98,13 @@ def _server(config):
     )
     server.log = _server_log
     server.error = _answer_error
-    server.appendRoutes([["/api/status", _answer_status]])
+    server.appendRoutes(
+        [
+            ["/health", _answer_health],
+            ["/api/status", _answer_status],
+            ["/api/update", _answer_update, "GET, PUT", _UPDATE_MAX],
+        ]
+    )
     return server
 
 
@@ -102,16 +121,34 @@ async def _answer_status(request):
     await Response.sendJson(request, snapshot())
 
 
+async def _answer_health(request):
+    from .vitals import health
+
+    return health()
+
+
+async def _answer_update(request):
+    from . import update
+
+    return await update.answer(request)
+
+
 async def _answer_error(request):
     """The webroot's 404.html for a browser that looked for a page; a line of text for all other errors."""
-    if request.error[0] == 404 and "text/html" in request.header.get("accept", ""):
+    if request.error[0] == 404:
+        webroot = device.config["server"]["webroot"]
         try:
-            with open(device.config["server"]["webroot"] + "/404.html", "rb") as file:
-                page = file.read()
+            os.stat(webroot)
         except OSError:
-            pass
-        else:
-            return await Response.send(request, page, "text/html; charset=utf-8", 404)
+            return await Response.send(request, _NO_PAGES % webroot, "text/plain; charset=utf-8", 404)
+        if "text/html" in request.header.get("accept", ""):
+            try:
+                with open(webroot + "/404.html", "rb") as file:
+                    page = file.read()
+            except OSError:
+                pass
+            else:
+                return await Response.send(request, page, "text/html; charset=utf-8", 404)
     await Response.error(request, *request.error)
 
 
@@ -119,6 +156,14 @@ def _services():
     services = [("server", device.server.runAsync)]
     if network_service:
         services.append(("network", network_service.run))
+    state = slots.describe()["state"]
+    if state == "pending":
+        from . import selftest
+
+        log.warning("this firmware is on trial: a reset before it can be reached brings the one before back")
+        services.append(("self-test", selftest.run))
+    elif state == "rolled back":
+        log.warning("the last update was given up: this is the firmware before it")
     return services
 
 
@@ -168,8 +213,9 @@ def _wait_for_network():
         time.sleep_ms(20)
 
 
-def _summary(before):
-    """What a person at the console wants to know first; `before` is log.count at the start."""
+def _summary():
+    """What a person at the console wants to know first, with the warnings that were not shown yet."""
+    global _shown
     address = network_service.address() if network_service else ""
     print("microAsyncWeb %s on %s" % (VERSION, hostname))
     if address:
@@ -179,10 +225,13 @@ def _summary(before):
     elif network_service and network_service.state == "connecting":
         print("  network  still connecting to " + network_service.ssid)
     if network_service and network_service.ap_ssid:
+        from .network_service import ap_password
+
         password = ap_password(device.config["wifi"]["ap"])
         print("  access point %s, password %s" % (network_service.ap_ssid, password))
-    for _stamp, severity, text in log.records(log.WARNING, before):
+    for _stamp, severity, text in log.records(log.WARNING, _shown):
         print("  %s: %s" % (log.name(severity), text))
+    _shown = log.count
 
 
 def page_url(address, port):

@@ -9,7 +9,6 @@ A small state machine that runs as one task on the server's loop:
 """
 
 import os
-import time
 from asyncio import sleep_ms
 
 import network
@@ -19,6 +18,7 @@ from micropython import const
 from . import log
 
 _ATTEMPT_MS = const(15000)  # WPA2 handshake and DHCP on a slow router
+_STALE_MS = const(6000)  # an attempt that fails as the last one did has failed by now: a scan takes 2 to 4 s
 _POLL_MS = const(200)
 _PAUSE_FIRST_S = const(5)
 _PAUSE_MAX_S = const(120)
@@ -33,6 +33,8 @@ class NetworkService:
     problem   why there is no connection, in words, or ''
     """
 
+    kind = "wifi"
+
     def __init__(self, settings, hostname):
         self.state = "off"
         self.ssid = ""
@@ -46,7 +48,12 @@ class NetworkService:
         self._pause_s = _PAUSE_FIRST_S
 
     def prepare(self):
-        """Name, country and the interface objects: before sockets can be used. Called once, before run()."""
+        """Name, country and the interface objects: before sockets can be used. Called once, before run().
+
+        OSError where there is no Wi-Fi.
+        """
+        if not hasattr(network, "WLAN"):
+            raise OSError("this firmware has neither Wi-Fi nor an Ethernet port")
         network.hostname(self._hostname)
         if self._settings["country"]:
             network.country(self._settings["country"])
@@ -112,27 +119,42 @@ class NetworkService:
     async def _connect(self, entry):
         """'' when connected, else what went wrong in words."""
         station = self._station
+        await self._disconnect()
         try:
             # One attempt tells what is wrong; repeating is the task's own work.
             station.config(reconnects=0)
-            station.disconnect()
-        except OSError:
-            pass  # was not connected
-        try:
             self._set_addresses()
+            # What the last attempt ended with stays the status until this one has ended, too.
+            before = station.status()
             station.connect(entry["ssid"], entry["password"])
-        except OSError as error:
+        except (OSError, RuntimeError) as error:
             return "cannot be tried (%s)" % error
-        deadline = time.ticks_add(time.ticks_ms(), _ATTEMPT_MS)
-        while time.ticks_diff(deadline, time.ticks_ms()) > 0:
+        problem = ""
+        for waited in range(0, _ATTEMPT_MS, _POLL_MS):
             if station.isconnected():
                 return ""
-            words = _FAILURES.get(station.status())
-            if words:
-                return words
+            status = station.status()
+            problem = _FAILURES.get(status, "")
+            if problem and (status != before or waited >= _STALE_MS):
+                break
             await sleep_ms(_POLL_MS)
-        station.disconnect()
-        return "no address within %d s" % (_ATTEMPT_MS // 1000)
+        # Else it might still come to a connection that nobody waits for.
+        await self._disconnect()
+        return problem or "no address within %d s" % (_ATTEMPT_MS // 1000)
+
+    async def _disconnect(self):
+        """Leave the network, or end the attempt to join one, and give the driver the time for it.
+
+        connect() during an attempt raises in MicroPython v1.28.0 without having taken the GIL back
+        (ports/esp32/network_wlan.c:351), after which two threads run Python at the same time.
+        """
+        idle = self._station.status() == network.STAT_IDLE
+        try:
+            self._station.disconnect()
+        except (OSError, RuntimeError):
+            pass  # was not started
+        if not idle:
+            await sleep_ms(_POLL_MS)
 
     def _set_addresses(self):
         static = self._settings["static"]

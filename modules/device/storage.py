@@ -1,8 +1,9 @@
 """The filesystem in the flash partition 'vfs': mounted at start, never formatted unless it is all erased.
 
 LittleFS keeps its superblock in blocks 0 and 1. With one of them gone it mounts all the same, but if that was
-the newer one it shows an empty root although the files are still in flash. A mark in NVS tells this from a
-filesystem that never held anything; it is then mounted read-only, so that the files can still be rescued.
+the newer one it shows an empty root although the files are still in flash. It is then mounted read-only, so that
+they can still be rescued. A mark in NVS tells this from a filesystem that never held anything, and two superblocks
+tell it from one whose files were removed.
 """
 
 import vfs
@@ -11,6 +12,7 @@ from esp32 import NVS, Partition
 from . import log
 
 _BLOCK_SIZE = 4096
+_MAGIC = b"littlefs"
 _REMEDY = "to start anew with an empty one: from device import storage; storage.format()"
 
 # What mount() found: "ok", "new" (was erased, has been formatted), "empty" (its files are gone, read-only),
@@ -36,25 +38,25 @@ def mount():
 def format():
     """Make the filesystem new and empty and mount it; all files are lost."""
     global state
-    partition = _partition()
+    block_device = partition()
     try:
         vfs.umount("/")
     except OSError:
         pass  # was not mounted
-    vfs.VfsLfs2.mkfs(partition)
-    vfs.mount(vfs.VfsLfs2(partition), "/")
+    vfs.VfsLfs2.mkfs(block_device)
+    vfs.mount(vfs.VfsLfs2(block_device), "/")
     _set_mark(0)
     state = "new"
 
 
 def _mount():
-    partition = _partition()
-    if partition is None:
+    block_device = partition()
+    if block_device is None:
         return "missing"
     try:
-        filesystem = vfs.VfsLfs2(partition)
+        filesystem = vfs.VfsLfs2(block_device)
     except OSError:
-        if not _erased(partition):
+        if not _erased(block_device):
             return "damaged"
         format()
         return "new"
@@ -62,23 +64,37 @@ def _mount():
     filled = any(True for _entry in filesystem.ilistdir("/"))
     if filled:
         _set_mark(1)
-    lost = not filled and _mark()
+    lost = not filled and _mark() and not _both_superblocks(block_device)
     vfs.mount(filesystem, "/", readonly=bool(lost))
     return "empty" if lost else "ok"
 
 
-def _partition():
+def partition():
+    """The filesystem's Partition, a block device; None when the flash has no partition 'vfs'."""
     found = Partition.find(Partition.TYPE_DATA, label="vfs")
     return found[0] if found else None
 
 
-def _erased(partition):
-    """Whether every block is blank: one that is not may be somebody's data."""
+def _erased(block_device):
+    """Whether every block is blank, or every one zeroed, as in an emulator's padded image: others may hold data."""
     block = bytearray(_BLOCK_SIZE)
-    blank = b"\xff" * _BLOCK_SIZE
-    for number in range(partition.info()[3] // _BLOCK_SIZE):
-        partition.readblocks(number, block)
+    block_device.readblocks(0, block)
+    if block[0] not in (0, 0xFF):
+        return False
+    blank = bytes(block[:1]) * _BLOCK_SIZE
+    for number in range(block_device.info()[3] // _BLOCK_SIZE):
+        block_device.readblocks(number, block)
         if block != blank:
+            return False
+    return True
+
+
+def _both_superblocks(block_device):
+    """Whether both blocks begin as LittleFS begins a superblock: revision, a tag, the magic string."""
+    head = bytearray(8 + len(_MAGIC))
+    for number in (0, 1):
+        block_device.readblocks(number, head, 0)
+        if head[8:] != _MAGIC:
             return False
     return True
 

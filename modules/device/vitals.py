@@ -9,7 +9,7 @@ import machine
 
 import device
 
-from . import boot, loop, storage
+from . import boot, loop, slots, storage
 
 _CAUSES = {
     "power on": "PWRON_RESET",
@@ -30,6 +30,7 @@ def snapshot():
         "address": address,
         "page": boot.page_url(address, port) if address else "",
         "network": {
+            "kind": service.kind if service else "",
             "state": service.state if service else "off",
             "ssid": service.ssid if service else "",
             "accessPoint": service.ap_ssid if service else "",
@@ -42,6 +43,7 @@ def snapshot():
         "memory": {"free": gc.mem_free(), "used": gc.mem_alloc(), "idfFree": _idf_free()},
         "flash": _flash(),
         "firmware": boot.VERSION,
+        "update": slots.describe(),
         "micropython": "%d.%d.%d" % sys.implementation[1][:3],
         "machine": os.uname().machine,
         "problems": boot.problems,
@@ -50,6 +52,17 @@ def snapshot():
     if celsius is not None:
         values["temperature"] = celsius
     return values
+
+
+def health():
+    """The few values of /health, for who watches many boards: no names, no addresses."""
+    return {
+        "status": "ok",
+        "version": boot.VERSION,
+        "uptime": loop.uptime_s,
+        "free": gc.mem_free(),
+        "state": "trial" if slots.pending() else "confirmed",
+    }
 
 
 def _reset_cause():

@@ -11,8 +11,8 @@ from ports.unix.client import ControlClient, ControlError
 from ports.unix.errors import BoardError
 
 # MicroPython on an ESP32 without PSRAM has 165 KB free at the prompt, some 110 KB of it with Wi-Fi on.
-# Objects of this 64-bit VM are about twice as large, so 210 KB free are the same; the firmware and the
-# stand-ins take 110 KB.
+# Objects of this 64-bit VM are about twice as large, so some 200 KB free are the same; the firmware and the
+# stand-ins take 120 KB.
 HEAP_DEFAULT = "320k"
 _HEAP_MIN = 96 * 1024  # below, the firmware does not start
 _HEAP_MAX = 1024 * 1024 * 1024
@@ -58,12 +58,15 @@ def _parser():
         "--heap", type=_heap, default=HEAP_DEFAULT, help="MicroPython heap in bytes (%(default)s)"
     )
     run.add_argument("--air", metavar="FILE.json", help="access points around it (those of its boot.json)")
+    run.add_argument(
+        "--network", choices=["wifi", "ethernet"], default="wifi", help="what it has: Wi-Fi, or a cable instead"
+    )
     run.add_argument("--no-terminal", dest="terminal", action="store_false", help="no REPL in this terminal")
     run.add_argument("--banner", choices=["text", "json"], default="text", help="for people or for programs")
 
     control = verbs.add_parser("control", help="reset, unplug, … a running board")
     control.set_defaults(run=_control)
-    control.add_argument("do", metavar="VERB", help="info, reset, power, crash, cut, air, pin or wait")
+    control.add_argument("do", metavar="VERB", help="info, reset, power, crash, cut, air, cable, pin or wait")
     control.add_argument(
         "args", nargs="?", type=_object, default={}, metavar="JSON", help="""such as '{"on": false}'"""
     )

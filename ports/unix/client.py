@@ -80,6 +80,10 @@ class ControlClient:
         """Change what is in the air, see radio.py."""
         return self.request("air", **request)
 
+    def cable(self, **request):
+        """Plug the Ethernet cable in or out, change what its DHCP server does, see ethernet.py."""
+        return self.request("cable", **request)
+
     def pin(self, id, **value):
         """Read pin `id`, or apply value=0 or 1 from outside; value=None lets go."""
         return self.request("pin", id=id, **value)

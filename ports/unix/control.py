@@ -37,6 +37,7 @@ class ControlServer:
             "crash": self._crash,
             "cut": self._cut,
             "air": self._air,
+            "cable": self._cable,
             "pin": self._pin,
             "wait": self._wait,
         }
@@ -140,6 +141,11 @@ class ControlServer:
 
     def _air(self, **request):
         return self._supervisor.radio.command(request)
+
+    def _cable(self, **request):
+        if self._supervisor.link != "ethernet":
+            raise ValueError("the board has no Ethernet port; one that has is started with --network ethernet")
+        return self._supervisor.ethernet.command(request)
 
     def _pin(self, **request):
         return self._supervisor.pins.command(request)

@@ -62,13 +62,13 @@ def is_listening(port):
 class Network:
     """Maps the device's addresses and ports to the computer's, and looks names up for it.
 
-    `forwards`: {device port: computer port}. `radio` (Radio) knows the board's addresses and hostname.
+    `forwards`: {device port: computer port}. `board` has the board's addresses() and its hostname.
     `on_listen(device_port: int, port: int)` is called before the device listens on TCP.
     """
 
-    def __init__(self, forwards, radio, on_listen):
+    def __init__(self, forwards, board, on_listen):
         self._forwards = forwards
-        self._radio = radio
+        self._board = board
         self._on_listen = on_listen
         self._http_port = HTTP_PORT
         self._lookups = {}
@@ -140,11 +140,11 @@ class Network:
         return {"address": lookup.result()}
 
     def _is_own(self, host):
-        name = self._radio.hostname.lower()
+        name = self._board.hostname.lower()
         if host == "localhost" or (name and host.lower() in (name, f"{name}.local")):
             return True
         try:
-            return ipaddress.ip_address(host).is_loopback or host in self._radio.addresses()
+            return ipaddress.ip_address(host).is_loopback or host in self._board.addresses()
         except ValueError:
             return False
 

@@ -34,6 +34,7 @@ class Settings:
     flash: str
     heap: str
     air: str | None
+    network: str
     terminal: bool
     banner: str
 
@@ -56,7 +57,7 @@ async def run(settings):
         stack.callback(http_port.release)
         webrepl_port = _reserve(settings.webrepl_port, WEBREPL_PORT_DEFAULT, "WEBREPL_PORT")
         stack.callback(webrepl_port.release)
-        board = Supervisor(flash, http_port, webrepl_port, settings.heap, air)
+        board = Supervisor(flash, http_port, webrepl_port, settings.heap, air, settings.network)
         stack.callback(board.close)
         control = ControlServer(board, settings.control, settings.console)
         stack.push_async_callback(control.stop)

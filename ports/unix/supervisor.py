@@ -15,6 +15,7 @@ from ports.unix import bootloader
 from ports.unix.bootfile import server_port, wifi_networks
 from ports.unix.bus import Bus
 from ports.unix.console import Console
+from ports.unix.ethernet import Ethernet
 from ports.unix.flash import PowerCut
 from ports.unix.network import HOST, HTTP_PORT, WEBREPL_PORT, Network
 from ports.unix.peripherals import Pins, Rtc, Watchdog
@@ -71,12 +72,13 @@ class Supervisor:
 
     `http_port` and `webrepl_port` are Reservations, `heap` is the VM's heap as micropython's -X heapsize
     takes it, `air` what is in the air at the beginning (see radio.py), None for the networks that its
-    boot.json names.
+    boot.json names. `link` is "wifi", or "ethernet" for a board with an Ethernet port and without Wi-Fi.
     """
 
-    def __init__(self, flash, http_port, webrepl_port, heap, air=None):
+    def __init__(self, flash, http_port, webrepl_port, heap, air=None, link="wifi"):
         self.flash = flash
         self.heap = heap
+        self.link = link
         self.uid = _unique_id(flash.path)
         self.state = State.OFF
         self.boots = 0
@@ -98,10 +100,11 @@ class Supervisor:
         self.watchdog = Watchdog(self._on_watchdog)
         self.pins = Pins()
         self.radio = Radio([] if air else wifi_networks(flash), air=air, mac=self.uid)
+        self.ethernet = Ethernet(lambda: self.radio.hostname)
         self.webrepl = WebReplServer(self.console, self.bus, HOST, webrepl_port.port)
         self.webrepl.before_listen = webrepl_port.release
         self.webrepl.on_change = self._wake_waiting
-        self.network = Network(self.ports, self.radio, self._on_listen)
+        self.network = Network(self.ports, self, self._on_listen)
         self._register()
 
     @property
@@ -113,6 +116,15 @@ class Supervisor:
     def ports(self):
         """{device port: port of this computer} of the two that are moved."""
         return {port: reservation.port for port, reservation in self._reservations.items()}
+
+    @property
+    def hostname(self):
+        """What the device calls itself in the network."""
+        return self.radio.hostname
+
+    def addresses(self):
+        """The board's own IP addresses at this moment."""
+        return [*self.radio.addresses(), *self.ethernet.addresses()]
 
     def power_on(self):
         """Begin with a cold start; no effect on a board that is on."""
@@ -185,6 +197,7 @@ class Supervisor:
         self.pins.register(bus)
         self.network.register(bus)
         self.radio.register(bus)
+        self.ethernet.register(bus)
         self.webrepl.register(bus)
 
     def _boot(self, cause, mode="friendly"):
@@ -226,6 +239,7 @@ class Supervisor:
         self.watchdog.reset()
         self.pins.hard_reset()
         self.radio.reset(True)
+        self.ethernet.reset(True)
 
     def _stop_vm(self):
         """End the VM, or what the board is waiting for; returns what Vm.stop() does."""
@@ -318,6 +332,7 @@ class Supervisor:
             "flash_size": self.flash.size,
             "uid": self.uid.hex(),
             "heap": self.heap,
+            "network": self.link,
             "net": {"host": HOST, "http_port": ports[HTTP_PORT], "webrepl_port": ports[WEBREPL_PORT]},
         }
 

@@ -34,10 +34,10 @@ class Bench:
 
 
 @contextlib.asynccontextmanager
-async def bench(path, power=True):
-    """Bench on the flash image `path`, switched on; off and closed at the end."""
+async def bench(path, power=True, link="wifi"):
+    """Bench on the flash image `path`, switched on, with the network `link`; off and closed at the end."""
     flash = Flash(path)
-    board = Supervisor(flash, Reservation(0, "HTTP_PORT"), Reservation(0, "WEBREPL_PORT"), "320k", {})
+    board = Supervisor(flash, Reservation(0, "HTTP_PORT"), Reservation(0, "WEBREPL_PORT"), "320k", {}, link)
     try:
         result = Bench(board)
         if power:

@@ -112,7 +112,7 @@ class Board:
                 if call["op"] == "reset":
                     threading.Thread(target=self.reset, args=(call,)).start()
                     return
-                reply = json.dumps({"offset_us": 0}).encode()
+                reply = json.dumps({"offset_us": 0, "version": "test"}).encode()
                 with self.lock:
                     self.interrupt = call.get("c", self.interrupt)
                     self.bus.sendall(struct.pack("<HI", len(reply), 0) + reply)

@@ -38,12 +38,12 @@ def image(script):
     return appimage.pack(romfs.build(files), "test")
 
 
-def check(tmp_path, script, drive=None, **options):
+def check(tmp_path, script, drive=None, link="wifi", **options):
     """Boot a board with `script`, run `drive(bench)` beside it; the script has to come to its end."""
     path = write_flash(tmp_path / "flash.bin", image(script + "\nprint('the end')\n"), files={}, **options)
 
     async def test():
-        async with bench(path) as it:
+        async with bench(path, link=link) as it:
             it.board.radio.command({"air": AIR})
             if drive:
                 await drive(it)

@@ -34,11 +34,11 @@ def flash(tmp_path):
     return write_flash(tmp_path / "flash.bin", device(SCRIPT))
 
 
-def check(flash, test):
-    """Run `test(client, bench)` in a thread, with a board that has a control socket."""
+def check(flash, test, link="wifi"):
+    """Run `test(client, bench)` in a thread, with a board that has a control socket and the network `link`."""
 
     async def on_bench():
-        async with bench(flash) as it:
+        async with bench(flash, link=link) as it:
             server = ControlServer(it.board, flash.parent / "control", "build/console")
             await server.start()
 
@@ -134,6 +134,23 @@ def test_pin(flash):
 def test_air(flash):
     def test(client, it):
         assert "air" in client.air()
+
+    check(flash, test)
+
+
+def test_cable(flash):
+    def test(client, it):
+        assert client.cable(plugged=False)["cable"]["plugged"] is False
+        with pytest.raises(ControlError, match="cable: plugged: 3: true or false"):
+            client.cable(plugged=3)
+
+    check(flash, test, link="ethernet")
+
+
+def test_no_cable_on_a_board_with_wifi(flash):
+    def test(client, it):
+        with pytest.raises(ControlError, match="one that has is started with --network ethernet"):
+            client.cable()
 
     check(flash, test)
 

@@ -16,7 +16,7 @@ import pytest
 from .repl_board import TIMEOUT, Board
 
 BANNER = (
-    rb"MicroPython \S+ on [-0-9]+; Desktop board with ESP32 stand-ins\r\n"
+    rb"MicroPython \S+ on [-0-9]+; microAsyncWeb test with ESP32 stand-ins\r\n"
     rb'Type "help\(\)" for more information.\r\n>>> '
 )
 RAW = b"raw REPL; CTRL-B to exit\r\n>"
@@ -267,7 +267,7 @@ def test_input(board):
 def test_sys(board):
     board.talk("import sys\r")
     assert board.result("sys.platform, sys.implementation[0]") == b"('esp32', 'micropython')\r\n"
-    assert board.result("sys.implementation._machine") == b"'Desktop board with ESP32 stand-ins'\r\n"
+    assert board.result("sys.implementation._machine") == b"'microAsyncWeb test with ESP32 stand-ins'\r\n"
     assert board.result("from sys import path, platform; path is sys.path") == b"True\r\n"
     assert board.result("sys, sys.modules['sys'] is sys") == b"(<module 'sys'>, True)\r\n"
     board.talk("from sys import *\r")

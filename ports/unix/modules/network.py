@@ -1,38 +1,14 @@
-"""`network` of the ESP32 port (network_wlan.c, network_common.c, modnetwork.c) on the desktop board.
+"""`network` of the ESP32 port (network_common.c, modnetwork.c) on the desktop board.
 
-The driver and its state live beside the VM, as on a chip they live beside MicroPython: a soft reset does
-not end a connection.
+The drivers and their state live beside the VM, as on a chip they live beside MicroPython: a soft reset does
+not end a connection. A board has Wi-Fi, then WLAN and its constants are here, or a cable.
 """
 
-import time
-from binascii import hexlify, unhexlify
-
-from _chip import bus
+from _chip import bus, lan
+from _chip.netif import data, ipv4
 from micropython import const
 
-STA_IF = 0
-AP_IF = 1
-
-MODE_11B = 1
-MODE_11G = 2
-MODE_11N = 4
-MODE_LR = 8
-
-# wifi_auth_mode_t
-AUTH_OPEN = 0
-AUTH_WEP = 1
-AUTH_WPA_PSK = 2
-AUTH_WPA2_PSK = 3
-AUTH_WPA_WPA2_PSK = 4
-AUTH_WPA2_ENTERPRISE = 5
-AUTH_WPA3_PSK = 6
-AUTH_WPA2_WPA3_PSK = 7
-AUTH_WAPI_PSK = 8
-AUTH_OWE = 9
-AUTH_WPA3_ENT_192 = 10
-AUTH_WPA3_EXT_PSK = 11
-AUTH_WPA3_EXT_PSK_MIXED_MODE = 12
-AUTH_MAX = 17
+LAN = lan.get_lan
 
 # enum of modnetwork.h
 PHY_LAN8710 = 0
@@ -65,34 +41,19 @@ STAT_NO_AP_FOUND_IN_AUTHMODE_THRESHOLD = 211
 STAT_NO_AP_FOUND_IN_RSSI_THRESHOLD = 212
 
 _HOSTNAME_MAX = const(32)
-_SCAN_RECORD = const(42)  # bytes: length of the SSID, SSID (32), BSSID (6), channel, RSSI, authmode
 
-# Keys of WLAN.config: the driver's name, and the one interface that has it or None.
-_CONFIG = {
-    "mac": ("mac", None),
-    "ssid": ("ssid", AP_IF),
-    "essid": ("ssid", AP_IF),
-    "hidden": ("hidden", AP_IF),
-    "security": ("authmode", AP_IF),
-    "authmode": ("authmode", AP_IF),
-    "key": ("key", AP_IF),
-    "password": ("key", AP_IF),
-    "channel": ("channel", None),
-    "hostname": ("hostname", None),
-    "dhcp_hostname": ("hostname", None),
-    "max_clients": ("max_clients", AP_IF),
-    "reconnects": ("reconnects", STA_IF),
-    "txpower": ("txpower", None),
-    "protocol": ("protocol", None),
-    "pm": ("pm", None),
-}
+_wifi = bus.call("boot.info")["network"] == "wifi"
+if _wifi:
+    from _chip import wlan
+
+    globals().update({name: value for name, value in wlan.__dict__.items() if name.isupper() and name[0] != "_"})
 
 
 def hostname(name=None):
     """Get or set the name that the board gives to DHCP and mDNS, at most 32 bytes."""
     if name is None:
         return bus.call("wlan.name")["hostname"]
-    if len(_data(name)) > _HOSTNAME_MAX:
+    if len(data(name)) > _HOSTNAME_MAX:
         raise ValueError
     bus.call("wlan.name", hostname=name)
 
@@ -101,7 +62,7 @@ def country(code=None):
     """Get or set the country's two letters (ISO 3166-1)."""
     if code is None:
         return bus.call("wlan.name")["country"]
-    if len(_data(code)) != 2:
+    if len(data(code)) != 2:
         raise ValueError
     bus.call("wlan.name", country=code)
 
@@ -117,269 +78,18 @@ def ipconfig(*args, **kwargs):
             raise TypeError("must query one param")
         if args[0] != "dns":
             raise ValueError("unexpected key")
-        return bus.call("wlan.ip", id=STA_IF)["dns"]
+        return _ip()["dns"]
     if args:
         raise TypeError("can't specify pos and kw args")
     for key, value in kwargs.items():
         if key != "dns":
             raise ValueError("unexpected key")
         try:
-            _ipv4(value)
+            ipv4(value)
         except ValueError:
             raise ValueError("invalid arguments as dns server")
-        bus.call("wlan.ip", id=STA_IF, dns=value)
+        _ip(dns=value)
 
 
-def LAN(id=None, *, phy_addr, phy_type, mdc=None, mdio=None, **kwargs):
-    """Ethernet: raises OSError, as on a board that has none."""
-    if id:
-        raise ValueError("invalid LAN interface identifier")
-    if not 0 <= phy_addr <= 0x1F:
-        raise ValueError("invalid phy address")
-    if not PHY_LAN8710 <= phy_type <= PHY_KSZ8081:
-        raise ValueError("invalid phy type")
-    if mdc is None or mdio is None:
-        raise ValueError("mdc and mdio must be specified")
-    raise OSError("esp_eth_driver_install failed")
-
-
-class WLAN:
-    """The station (`WLAN(WLAN.IF_STA)`) or the access point (`WLAN(WLAN.IF_AP)`), one object each."""
-
-    IF_STA = STA_IF
-    IF_AP = AP_IF
-
-    SEC_OPEN = 0
-    SEC_WEP = 1
-    SEC_WPA = 2
-    SEC_WPA2 = 3
-    SEC_WPA_WPA2 = 4
-    SEC_WPA2_ENT = 5
-    SEC_WPA3 = 6
-    SEC_WPA2_WPA3 = 7
-    SEC_WAPI = 8
-    SEC_OWE = 9
-    SEC_WPA3_ENT_192 = 10
-    SEC_WPA3_EXT_PSK = 11
-    SEC_WPA3_EXT_PSK_MIXED_MODE = 12
-    SEC_DPP = 13
-    SEC_WPA3_ENT = 14
-    SEC_WPA2_WPA3_ENT = 15
-    SEC_WPA_ENT = 16
-
-    PROTOCOL_DEFAULT = 7
-    PROTOCOL_LR = 8
-
-    PM_NONE = 0
-    PM_PERFORMANCE = 1
-    PM_POWERSAVE = 2
-
-    def __new__(cls, interface=STA_IF):
-        if interface not in (STA_IF, AP_IF):
-            raise ValueError("invalid WLAN interface identifier")
-        return _wlans[interface]
-
-    def active(self, *active):
-        """Whether the interface is up; with an argument, put it up or down."""
-        if active:
-            return _call("wlan.active", id=self._id, active=bool(active[0]))["active"]
-        return _call("wlan.active", id=self._id)["active"]
-
-    def connect(self, ssid=None, key=None, *, bssid=None):
-        """Begin to connect to a network, or without arguments to the last one; `status` tells what comes of it.
-
-        Raises OSError when the station is not active or already connecting.
-        """
-        args = {}
-        if ssid is not None:
-            args["ssid"] = _hex(_data(ssid)[:32])
-        if key is not None:
-            args["key"] = _hex(_data(key)[:64])
-        if bssid is not None:
-            if len(_data(bssid)) != 6:
-                raise ValueError
-            args["bssid"] = _hex(_data(bssid))
-        _call("wlan.connect", config=ssid is not None or bool(args), **args)
-
-    def disconnect(self):
-        """End the connection, or the attempts."""
-        _call("wlan.disconnect")
-
-    def status(self, *what):
-        """A STAT_* of the station, None of the access point; or `status("rssi")`, `status("stations")`."""
-        if not what:
-            return _call("wlan.status")["status"] if self._id == STA_IF else None
-        if what[0] == "stations":
-            self._require(AP_IF)
-            macs = bus.call_blob("wlan.stations")
-            return [(macs[at : at + 6],) for at in range(0, len(macs), 6)]
-        if what[0] == "rssi":
-            self._require(STA_IF)
-            return _call("wlan.rssi")["rssi"]
-        raise ValueError("unknown status param")
-
-    def isconnected(self):
-        """Station: whether it has an address. Access point: whether a station is connected."""
-        return _call("wlan.isconnected", id=self._id)["connected"]
-
-    def scan(self):
-        """The networks in the air, the strongest first: (ssid, bssid, channel, RSSI, security, hidden) each.
-
-        Empty while the station is trying to connect, since the driver then refuses to scan.
-        """
-        wait = _call("wlan.scan")["ms"]
-        if not wait:
-            return []
-        time.sleep_ms(wait)
-        found = bus.call_blob("wlan.found")
-        result = []
-        for at in range(0, len(found), _SCAN_RECORD):
-            channel, rssi, security = found[at + 39 : at + 42]
-            ssid = found[at + 1 : at + 1 + found[at]]
-            result.append((ssid, found[at + 33 : at + 39], channel, rssi - 256, security, False))
-        return result
-
-    def config(self, *args, **kwargs):
-        """Get (`config("mac")`) or set (`config(ssid=…, key=…)`) parameters of the interface."""
-        if kwargs:
-            if args:
-                raise TypeError("either pos or kw args are allowed")
-            return self._set_config(kwargs)
-        if len(args) != 1:
-            raise TypeError("can query only one param")
-        key = args[0]
-        if key == "ifname":
-            return ("st1", "ap2")[self._id]
-        if key not in _CONFIG or key in ("key", "password"):
-            raise ValueError("unknown config param")
-        key, interface = _CONFIG[key]
-        if key == "hostname":
-            self._require(STA_IF)
-            return hostname()
-        if key in ("reconnects", "hidden", "authmode"):
-            self._require(interface)
-        value = _call("wlan.get", id=self._id, key=key)["value"]
-        if key in ("mac", "ssid"):
-            value = unhexlify(value)
-            return value if key == "mac" else value.decode()
-        return value
-
-    def ifconfig(self, *args):
-        """Get or set (ip, netmask, gateway, dns); `ifconfig("dhcp")` has the station ask for them."""
-        if not args:
-            ip = bus.call("wlan.ip", id=self._id)
-            return tuple(ip["address"]) + (ip["dns"],)
-        config = args[0]
-        if isinstance(config, (tuple, list)):
-            if len(config) != 4:
-                raise ValueError("requested length 4 but object has length %d" % len(config))
-            address, netmask, gateway, dns = config
-            if isinstance(netmask, int):
-                netmask = _netmask(netmask)
-            address = [_ipv4(part) for part in (address, netmask, gateway)]
-            bus.call("wlan.ip", id=self._id, address=address, dns=_ipv4(dns))
-        elif self._id == STA_IF and config == "dhcp":
-            bus.call("wlan.ip", id=STA_IF, dhcp=True)
-        else:
-            raise ValueError("invalid arguments")
-
-    def ipconfig(self, *args, **kwargs):
-        """Get or set `dhcp4` (station only), `addr4` and `gw4`."""
-        ip = bus.call("wlan.ip", id=self._id)
-        address, netmask, gateway = ip["address"]
-        if not kwargs:
-            if len(args) != 1:
-                raise TypeError("must query one param")
-            if args[0] == "addr4":
-                return address, netmask
-            if args[0] == "gw4":
-                return gateway
-            if args[0] == "dhcp4" and self._id == STA_IF:
-                return ip["dhcp"]
-            raise ValueError("unexpected key")
-        if args:
-            raise TypeError("can't specify pos and kw args")
-        for key, value in kwargs.items():
-            if key == "dhcp4" and self._id == STA_IF:
-                bus.call("wlan.ip", id=STA_IF, dhcp=bool(value))
-            elif key == "addr4":
-                if isinstance(value, str):
-                    address, _, prefix = value.partition("/")
-                    netmask = _netmask(int(prefix)) if prefix else netmask
-                elif value is not None:
-                    address, netmask = value
-            elif key == "gw4":
-                gateway = value
-            else:
-                raise ValueError("unexpected key")
-        if "addr4" in kwargs or "gw4" in kwargs:
-            address = [_ipv4(part) for part in (address, netmask, gateway)]
-            bus.call("wlan.ip", id=self._id, address=address)
-
-    def _require(self, interface):
-        if self._id != interface:
-            raise OSError("AP required" if interface else "STA required")
-
-    def _set_config(self, kwargs):
-        args = {}
-        for name, value in kwargs.items():
-            if name not in _CONFIG:
-                raise ValueError("unknown config param")
-            key, interface = _CONFIG[name]
-            if key == "mac":
-                if len(value) != 6:
-                    raise ValueError("invalid buffer length")
-                value = _hex(value)
-            elif key in ("ssid", "key"):
-                value = _hex(_data(value)[: 32 if key == "ssid" else 63])
-            elif key == "hidden":
-                value = bool(value)
-            if interface is not None:
-                self._require(interface)
-            if key == "hostname":
-                hostname(value)
-            else:
-                args[key] = value
-        _call("wlan.set", id=self._id, **args)
-
-
-def _wlan(interface):
-    wlan = object.__new__(WLAN)
-    wlan._id = interface
-    return wlan
-
-
-_wlans = (_wlan(STA_IF), _wlan(AP_IF))
-
-
-def _call(op, **args):
-    """As bus.call; what esp_exceptions_helper() has no text for is a RuntimeError."""
-    try:
-        return bus.call(op, **args)
-    except OSError as e:
-        if str(e).startswith("Wifi Unknown"):
-            raise RuntimeError(str(e))
-        raise
-
-
-def _data(value):
-    """The bytes of a str or bytes."""
-    return value.encode() if isinstance(value, str) else bytes(value)
-
-
-def _hex(data):
-    return hexlify(data).decode()
-
-
-def _netmask(bits):
-    mask = 0xFFFFFFFF << 32 - bits & 0xFFFFFFFF
-    return "%d.%d.%d.%d" % (mask >> 24, mask >> 16 & 255, mask >> 8 & 255, mask & 255)
-
-
-def _ipv4(text):
-    """`text`, a dotted address; "" is 0.0.0.0. Raises ValueError (netutils_parse_ipv4_addr)."""
-    text = text or "0.0.0.0"
-    parts = text.split(".")
-    if len(parts) != 4 or not all(part.isdigit() and int(part) < 256 for part in parts):
-        raise ValueError("invalid arguments")
-    return text
+def _ip(**changes):
+    return bus.call("wlan.ip", id=0, **changes) if _wifi else bus.call("lan.ip", **changes)

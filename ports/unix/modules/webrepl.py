@@ -40,7 +40,7 @@ def start(port=8266, password=None, accept_handler=accept_conn):
         raise TypeError("can't convert '%s' object to str implicitly" % type(secret).__name__)
     secret = secret if isinstance(secret, str) else secret.decode()
     if len(secret.encode()) > _PASSWORD_MAX:
-        raise ValueError
+        raise ValueError("the password of WebREPL has at most 9 characters")
     irq.on("webrepl", _serve)
     version = list(sys.implementation.version[:3])
     real_port = bus.call("webrepl.start", port=port, password=secret, version=version)["port"]
@@ -66,9 +66,15 @@ def stop():
     bus.call("webrepl.stop")
 
 
+def sweep():
+    """Nothing to do: the supervisor sees to it that no client's handshake lasts too long."""
+
+
 def _say_where(port):
     import network
 
+    if not hasattr(network, "WLAN"):
+        return
     for interface in (network.WLAN.IF_AP, network.WLAN.IF_STA):
         wlan = network.WLAN(interface)
         if wlan.active():

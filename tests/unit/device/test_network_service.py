@@ -159,3 +159,57 @@ again = network_service.ap_password(ap)
 print(len(first), first == again, network_service.ap_password({"password": "given-one"}))
 """
     assert run(program) == ["10 True given-one"]
+
+
+STICKY = """
+class Chip(network.WLAN):
+    # As on a chip: the reason of the last failure stays the status while the next attempt runs.
+    pending = None
+    def connect(self, ssid, password):
+        before = self.state
+        super().connect(ssid, password)
+        self.pending = [12, self.state, ssid]
+        self.state, self.ssid = before, None
+    def status(self, what=None):
+        if self.pending:
+            self.pending[0] -= 1
+            if not self.pending[0]:
+                self.state, self.ssid = self.pending[1:]
+                self.pending = None
+        return super().status(what)
+    def disconnect(self):
+        if self.pending or self.ssid in network.air:
+            self.state = network.STAT_IDLE
+        self.pending = None
+network.WLAN = Chip
+"""
+
+
+def test_failure_of_the_last_attempt_is_not_that_of_this_one(run):
+    program = """
+network.air = {"second": "password2"}
+made = service([("first", "password1"), ("second", "password2")])
+asyncio.run(until(made, lambda: made.settled))
+show(made)
+"""
+    assert run(STICKY + program) == ["connected second 10.0.0.7 AP: "]
+
+
+def test_the_same_failure_twice_is_believed_in_time(run):
+    program = """
+made = service([("first", "password1"), ("second", "password2")])
+asyncio.run(until(made, lambda: made.settled))
+print(made.problem, [text for _, _, text in log.records()][:2], 6000 <= sum(slept) < 15000)
+"""
+    assert run(STICKY + program) == ["not found ['network first: not found', 'network second: not found'] True"]
+
+
+def test_board_without_wifi_says_so(run):
+    program = """
+del network.WLAN
+try:
+    service([("home", "password1")])
+except OSError as error:
+    print(error)
+"""
+    assert run(program) == ["this firmware has neither Wi-Fi nor an Ethernet port"]

@@ -49,8 +49,9 @@ def test_good(chip):
     assert chip.start() == ["ok []", "['boot.json', 'host', 'webroot']", "written"]
 
 
-def test_new_chip_is_formatted(chip):
-    chip.flash.write_bytes(b"\xff" * SIZE)
+@pytest.mark.parametrize("fill", [b"\xff", b"\0"], ids=["erased", "zeroed, as in an emulator's padded image"])
+def test_new_chip_is_formatted(chip, fill):
+    chip.flash.write_bytes(fill * SIZE)
     assert chip.start() == ["new ['the flash was erased: made an empty filesystem']", "['host']", "written"]
     assert chip.start()[0] == "ok []"
     assert filesystem.read(chip.flash.read_bytes()) == {"new": b"x"}
@@ -96,9 +97,16 @@ def test_lost_root_is_noticed_and_read_only(chip):
     assert outcomes.count("empty") <= 1
 
 
-def test_emptied_by_its_user_can_be_formatted(chip):
+def test_emptied_by_its_user_can_be_written_to(chip):
+    chip.start()
+    chip.start("for name in ('boot.json', 'new', 'webroot/index.html'): os.remove('/' + name)\nos.rmdir('/webroot')\n")
+    assert chip.start() == ["ok []", "['host']", "written"]
+
+
+def test_lost_root_can_be_formatted(chip):
     chip.start()
     chip.flash.write_bytes(filesystem.build({}, SIZE))
+    chip.spoil(1, 0)
     assert chip.start()[0].startswith("empty")
     lines = chip.start(
         "storage.format()\nopen('/again', 'w').close()\nprint(storage.state, os.listdir('/'))\n"

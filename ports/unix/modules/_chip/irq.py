@@ -19,6 +19,7 @@ _waiting = 0  # callbacks that the main thread has not begun
 _head = bytearray(6)  # of the event that is being read
 
 _WAKE_AGAIN_MS = 20
+_START_MS = 5000  # for a new thread to get the turn: a bound, never reached while there is memory
 
 
 def on(name, handler):
@@ -84,17 +85,27 @@ def _wake_main():
 
 
 def _start():
-    global _running
-    if not _running:
-        _running = True
-        turn.start_thread(_run)
-
-
-def _run():
-    """The hardware thread."""
+    """Start the hardware thread, and wait until it runs: the caller may fill the heap next, and a thread that has no
+    room for its first frame ends. MemoryError if that is so already."""
+    if _running:
+        return
     file = open(4, "rb")
     poller = poll()
     poller.register(file, POLLIN)
+    turn.start_thread(_run, (file, poller))
+    deadline = ticks_add(ticks_ms(), _START_MS)
+    while not _running:
+        if ticks_diff(deadline, ticks_ms()) <= 0:
+            raise MemoryError
+        sleep_ms(1)
+
+
+def _run(file, poller):
+    """The hardware thread."""
+    global _running
+    if _running:
+        return  # there is one since: this one was late
+    _running = True
     while True:
         try:
             for _, events in poller.ipoll(_next_timeout()):

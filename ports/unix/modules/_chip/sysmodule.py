@@ -4,9 +4,10 @@ import builtins
 import sys as _sys
 from collections import namedtuple
 
-from _chip import console
+from _chip import bus, console
 
-_MACHINE = "Desktop board with ESP32 stand-ins"
+# As on a chip: MICROPY_HW_BOARD_NAME " with " MICROPY_HW_MCU_NAME.
+_MACHINE = "microAsyncWeb %s with ESP32 stand-ins" % bus.call("boot.info")["version"]
 _ABSENT = ("atexit", "exc_info", "executable")
 
 _vm = _sys.implementation

@@ -5,6 +5,9 @@ from _thread import exit, get_ident
 
 from _chip import turn
 
+core = 0  # that new threads are said to run on: threadcore.set()
+cores = {}  # {identifier: core} of the threads started on another core than 0
+
 _stack_size = 5 * 1024
 
 
@@ -47,7 +50,12 @@ def start_new_thread(function, args, kwargs={}):
     """Start a thread that calls `function(*args, **kwargs)`. Returns its identifier."""
     if not callable(function):
         raise TypeError("callable expected")
-    return turn.start_thread(function, tuple(args), kwargs)
+    ident = turn.start_thread(function, tuple(args), kwargs)
+    # The thread has not begun, for the caller has the turn. Identifiers are given out again.
+    cores.pop(ident, None)
+    if core:
+        cores[ident] = core
+    return ident
 
 
 def stack_size(size=0):
