@@ -1,12 +1,13 @@
 """The boards that the hardware-in-loop and the web tests run on: a serial console, a network address, and more.
 
-A test knows a board by this module only. What a target has beyond console and network is a *capability* that it
-declares; a test that needs one says `@pytest.mark.needs("power")` and is deselected where it is missing.
+A test knows a board by this module only. What a target has beyond console and network it declares, see
+`tests/capabilities.py`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import json
 import os
@@ -16,64 +17,23 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-import serial
-from mpremote.transport_serial import SerialTransport
+from tests.console import PROMPT, SOFT_REBOOT, Console, RawRepl
 
 ROOT = Path(__file__).resolve().parents[1]
-
-SOFT_REBOOT = b"MPY: soft reboot\r\n"
-PROMPT = b">>> "
-
-
-class Console:
-    """The serial console as a person uses it: bytes typed, text awaited."""
-
-    def __init__(self, device: str, factor: float):
-        self._factor = factor
-        self.serial = serial.serial_for_url(device, baudrate=115200, timeout=0.05)
-        self.seen = b""
-
-    def write(self, data: bytes) -> None:
-        """Type `data`, in pieces that a UART's buffer can take."""
-        for i in range(0, len(data), 128):
-            self.serial.write(data[i : i + 128])
-
-    def read_until(self, marker: bytes, timeout: float = 10) -> bytes:
-        """Everything up to and with `marker`. AssertionError with what came instead after `timeout` seconds."""
-        deadline = time.monotonic() + timeout * self._factor
-        while marker not in self.seen:
-            if time.monotonic() > deadline:
-                raise AssertionError(f"{marker!r} did not come; the console has {self.seen[-2000:]!r}")
-            self.seen += self.serial.read(max(1, self.serial.in_waiting))
-        end = self.seen.index(marker) + len(marker)
-        text, self.seen = self.seen[:end], self.seen[end:]
-        return text
-
-    def prompt(self) -> None:
-        """Get the friendly prompt, whatever the REPL was doing."""
-        self.write(b"\r\x03\x03\x02")
-        self.read_until(b"\r\n>>> ")
-        # Each of the interrupts printed a prompt of its own: the echo of this line comes after the last of them.
-        self.write(b"'pro' 'mpt'\r")
-        self.read_until(b"'prompt'\r\n>>> ")
-
-    def line(self, text: str, timeout: float = 10) -> str:
-        """Type a line at the prompt; what it printed."""
-        self.write(text.encode() + b"\r")
-        self.read_until(text.encode() + b"\r\n", timeout)
-        return self.read_until(PROMPT, timeout)[: -len(PROMPT)].decode()
-
-    def close(self) -> None:
-        self.serial.close()
+WEBREPL_PASSWORD = "hil-tests"  # of a board whose boot.json has none: started by the test, ended by the next reset
 
 
 class Board:
-    """A running board. `device` is what pyserial opens, `http` and `webrepl` are (host, port)."""
+    """A running board. `device` is what pyserial opens, `http` and `webrepl` are (host, port).
 
-    capabilities: frozenset[str] = frozenset()
-    factor = 1.0  # by how much slower than the desktop board it may be; every time-out is multiplied by it
+    `factor` says by how much slower than the desktop board it may be: every time-out is multiplied by it.
+    """
+
+    factor = 1.0
+    share = 1.0  # of the repetitions that a test makes on the desktop board
+    connections = 8  # that its server takes at the same time
 
     def __init__(self, device: str, http: tuple[str, int], webrepl: tuple[str, int] | None, password: str):
         self.device = device
@@ -83,7 +43,7 @@ class Board:
 
     @contextlib.contextmanager
     def console(self):
-        """The console, opened for the length of a `with` block."""
+        """The console, opened for the length of a `with` block. One at a time, and no `exec` meanwhile."""
         console = Console(self.device, self.factor)
         try:
             yield console
@@ -93,18 +53,18 @@ class Board:
     @contextlib.contextmanager
     def raw_repl(self):
         """mpremote's transport in the raw REPL, without a reset."""
-        transport = SerialTransport(self.device)
+        transport = RawRepl(self.device, self.factor)
         try:
-            transport.enter_raw_repl(soft_reset=False, timeout_overall=10 * self.factor)
+            transport.enter_raw_repl(soft_reset=False)
             yield transport
-            transport.exit_raw_repl()
+            transport.leave()
         finally:
             transport.close()
 
     def exec(self, code: str, timeout: float = 20) -> str:
         """Run `code` in the raw REPL; what it printed. AssertionError with the traceback if it raised."""
         with self.raw_repl() as repl:
-            output, error = repl.exec_raw(code, timeout=timeout * self.factor)
+            output, error = repl.exec_raw(code, timeout=timeout)
         assert not error, error.decode()
         return output.decode().replace("\r\n", "\n")
 
@@ -117,10 +77,46 @@ class Board:
         with self.raw_repl() as repl:
             repl.fs_writefile(path, data)
 
-    def read_file(self, path: str) -> bytes:
-        """A file of the board, read through its REPL."""
+    def read_file(self, path: str, missing: bytes | None = None) -> bytes:
+        """A file of the board, read through its REPL; `missing`, if that is given, where there is none."""
         with self.raw_repl() as repl:
+            if missing is not None and not repl.fs_exists(path):
+                return missing
             return bytes(repl.fs_readfile(path))
+
+    @contextlib.contextmanager
+    def replaced(self, path: str, data: bytes):
+        """A file on the board for the length of a `with` block; then what was there before, or nothing, is there.
+
+        The folders that it lies in need not be there; those that are made for it go with it.
+        """
+        parents = [str(folder) for folder in PurePosixPath(path).parents if folder.name]  # the innermost first
+        with self.raw_repl() as repl:
+            made = [folder for folder in parents if not repl.fs_exists(folder)]
+            for folder in reversed(made):
+                repl.fs_mkdir(folder)
+            before = bytes(repl.fs_readfile(path)) if repl.fs_exists(path) else None
+            repl.fs_writefile(path, data)
+        try:
+            yield
+        finally:
+            with self.raw_repl() as repl:
+                if before is None:
+                    repl.fs_rmfile(path)
+                else:
+                    repl.fs_writefile(path, before)
+                for folder in made:
+                    repl.fs_rmdir(folder)
+
+    @functools.cached_property
+    def config(self) -> dict:
+        """The settings in force, device.config; read once, through the REPL."""
+        return self.eval("__import__('device').config")
+
+    @property
+    def webroot(self) -> str:
+        """The folder that its server gives files from."""
+        return self.config["server"]["webroot"]
 
     def request(self, method: str, target: str, body: bytes | None = None, headers: dict | None = None):
         """One HTTP request over a connection of its own: (status, headers, body)."""
@@ -163,33 +159,60 @@ class Board:
             console.read_until(b"machine.reset()\r\n")
             console.read_until(PROMPT, 30)
 
+    def start_webrepl(self) -> None:
+        """Start WebREPL if the board's settings do not."""
+
+    def spare_port(self) -> int:
+        """A TCP port for another server on the board."""
+        return 2121
+
+    def rounds(self, times: int) -> int:
+        """How often a test that repeats something `times` times on the desktop board does it here."""
+        return max(1, round(times * self.share))
+
     def close(self) -> None:
         """Leave the board."""
 
 
 class SerialBoard(Board):
-    """A board on a serial port, or an emulator whose serial port is a TCP port (`socket://host:port`)."""
+    """A board on a serial port, or one whose serial port is reached over TCP: socket://, rfc2217://."""
 
     factor = 4.0
+    share = 0.2
+
+    def __init__(self, device, http, webrepl, password, lines: bool):
+        super().__init__(device, http, webrepl, password)
+        self._lines = lines
+
+    def greet(self) -> None:
+        """Wait until it has booted, and learn from it what its tests need to know."""
+        with self.console() as console:
+            console.prompt(30)
+        self.wait_http()
+        self.connections = min(self.connections, self.config["server"]["maxConnections"])
+        settings = self.config["webrepl"]
+        self._starts_webrepl = bool(settings["enabled"] and settings["password"])
+        if self._starts_webrepl:
+            self.webrepl_password = self.webrepl_password or settings["password"]
+
+    def start_webrepl(self) -> None:
+        if not self._starts_webrepl:
+            self.webrepl_password = WEBREPL_PASSWORD
+            port = self.config["webrepl"]["port"]
+            self.exec(f"import webrepl\nwebrepl.start({port}, password={WEBREPL_PASSWORD!r})")
 
     def hard_reset(self) -> None:
-        """Pulse EN by RTS, as esptool does, on real ports; machine.reset() elsewhere."""
-        if not self.device.startswith("/dev/"):
+        """By RTS and DTR where they reach the chip, else machine.reset(); then wait for the prompt."""
+        if not self._lines:
             super().hard_reset()
             return
         with self.console() as console:
-            console.serial.dtr = False
-            console.serial.rts = True
-            time.sleep(0.1)
-            console.serial.reset_input_buffer()
-            console.serial.rts = False
+            console.pulse_reset()
             console.read_until(PROMPT, 30)
 
 
 class DesktopBoard(Board):
     """The desktop board on a flash image of its own, in a process of its own."""
-
-    capabilities = frozenset({"air", "power", "cut", "control", "process", "any-port"})
 
     def __init__(self, folder: Path, flash: Path, *options: str):
         self.flash = folder / "flash.bin"
@@ -222,6 +245,9 @@ class DesktopBoard(Board):
         with ControlClient(self.banner["control"]) as client:
             return client.request(do, **arguments)
 
+    def spare_port(self) -> int:
+        return free_port()
+
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
@@ -244,7 +270,7 @@ def free_port() -> int:
 
 def build_flash(flash: Path) -> Path:
     """Make the flash image that the desktop board's tests start from."""
-    command = [sys.executable, "-m", "firmware", "image", "--port", "unix", "--flash", str(flash)]
+    command = [sys.executable, "-m", "firmware", "image", "--flash", str(flash)]
     command += ["--webroot", "firmware/webroot", "--boot-json", "ports/unix/boot.json"]
     subprocess.run(command, cwd=ROOT, check=True, env={**os.environ}, stdout=subprocess.DEVNULL)
     return flash

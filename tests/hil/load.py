@@ -10,7 +10,8 @@ import time
 class Load:
     """`with Load(board, connections=8) as load:` keeps requests running until the block ends.
 
-    Afterwards `latencies` holds the seconds of every answer in no order, and `errors` what went wrong.
+    The board never has more connections than its server takes. Afterwards `latencies` holds the seconds of every
+    answer in no order, and `errors` what went wrong.
     """
 
     LONGEST = 120  # seconds; a test that forgets to end it does not run for ever
@@ -18,7 +19,8 @@ class Load:
     def __init__(self, board, connections: int = 8, target: str = "/api/status"):
         self._board, self._target = board, target
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(connections)]
+        count = min(connections, board.connections)
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(count)]
         self.latencies: list[float] = []
         self.errors: list[str] = []
 
@@ -34,6 +36,7 @@ class Load:
             except (OSError, http.client.HTTPException) as error:
                 self.errors.append(repr(error))
                 connection.close()
+                self._stop.wait(0.05)  # a board that restarts refuses at once
                 continue
             if response.status != 200:
                 self.errors.append(f"status {response.status}")

@@ -1,6 +1,7 @@
 """WebREPL: terminal and files, beside the server."""
 
 import os
+import socket
 
 import pytest
 from websockets.exceptions import WebSocketException
@@ -9,6 +10,11 @@ from .load import Load
 from .webrepl_client import WebReplClient
 
 pytestmark = pytest.mark.needs("webrepl")
+
+
+@pytest.fixture(autouse=True)
+def webrepl_runs(board):
+    board.start_webrepl()
 
 
 def test_login_and_expression_under_load(board):
@@ -42,15 +48,16 @@ def test_one_client_at_a_time(board):
 
 def test_files_go_and_come_back_under_load(board):
     data = os.urandom(20000)
+    path = "/test.bin"
     with Load(board, 4) as load, WebReplClient(board) as repl:
         repl.login(board.webrepl_password)
-        repl.put("/webroot/up.bin", data)
-        assert repl.get("/webroot/up.bin") == data
+        repl.put(path, data)
+        assert repl.get(path) == data
         assert repl.version() >= (1, 28, 0)
         load.wait(10)
-    assert board.get("/up.bin")[2] == data
+    assert board.read_file(path) == data
     assert not load.errors
-    board.exec("import os\nos.remove('/webroot/up.bin')")
+    board.exec(f"import os\nos.remove({path!r})")
 
 
 def test_ctrl_c_over_webrepl(board):
@@ -75,9 +82,7 @@ def test_serial_console_and_webrepl_show_the_same(board):
 
 
 def test_client_that_says_nothing_does_not_stop_the_server(board):
-    import socket
-
-    with socket.create_connection(board.webrepl, 10) as silent:
+    with socket.create_connection(board.webrepl, 10 * board.factor) as silent:
         for _ in range(20):
             assert board.get("/api/status")[0] == 200
         silent.close()

@@ -18,7 +18,10 @@ class WebReplClient:
     def __init__(self, board):
         self._timeout = 10 * board.factor
         host, port = board.webrepl
-        self._connection = connect(f"ws://{host}:{port}/", open_timeout=self._timeout, compression=None, proxy=None)
+        # Neither end of stock WebREPL sends pings, and MicroPython's websocket module does not answer them.
+        self._connection = connect(
+            f"ws://{host}:{port}/", open_timeout=self._timeout, ping_interval=None, compression=None, proxy=None
+        )
         self._text = b""
         self._data = b""
 

@@ -1,0 +1,1 @@
+"""The test harness itself: targets over TCP, reset lines, options, what CI runs."""
