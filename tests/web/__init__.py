@@ -1,1 +1,1 @@
-"""The board's page in a real browser."""
+"""The board's page and the web installer in a real browser."""
