@@ -64,11 +64,9 @@ class Reactor:
                 break
             self.polling = False
             request = self.request
-            if request and request.conn:
+            if request and request.conn and request.conn.state < _BODY:
                 # Its handler waits for something. While it does, nobody looks at the socket.
-                request.conn.worker = task
-                if request.conn.state < _BODY:
-                    request.conn.watch(_BUSY)
+                request.conn.watch(_BUSY)
             if part is not None:
                 # asyncio yields nothing but None: this is a part of the answer. Its worker is given up.
                 from .stream import iterate
@@ -116,7 +114,10 @@ class Reactor:
                         request = conn.fail(request, error)
                 if not self.polling:
                     # The handler has waited for something. Another worker has taken its place meanwhile.
-                    conn.worker = None
+                    # asyncio may refer to a task that has ended for long, by way of others: nothing of the request may
+                    # hang on its frame, neither by a variable nor in a place of its stack that was in use.
+                    result = sock = None
+                    conn = [None, None, None, None, None, None, None, None]
                     return
             # Nothing of the last request is held while this waits.
             self.request = result = sock = conn = None
@@ -136,7 +137,6 @@ class Connection:
 
     rest = b""  # bytes received and not yet used
     state = _BUSY
-    worker = None  # the task of the last handler that had to wait
     task = None  # the task that waits for the socket inside a request; set to None if it has waited too long
 
     def __init__(self, server, sock, peer):
@@ -168,7 +168,7 @@ class Connection:
 
                 interrupt(self)
             self.sock.close()
-            self.sock = self.worker = None
+            self.sock = None
             self.server.connections.remove(self)
 
     def receive(self):
@@ -371,10 +371,6 @@ class MicropAsyncWeb:
     def prepare(self, request, flags):
         """Check a request that is not plain, and find its handler."""
         request.method, target, minor = parse_line(request.line)
-        if flags & _UNKNOWN or target[:1] != b"/":
-            from .refuse import unusual
-
-            target = unusual(request, target, flags)
         request.minor = minor
         request.bare = request.method == "HEAD"
         if flags & _CLOSE or not minor:
@@ -382,6 +378,10 @@ class MicropAsyncWeb:
         # HTTP/1.1 needs Host, HTTP/1.0 has no chunked bodies.
         if not (flags & _HOST if minor else request.left >= 0):
             raise HttpError(400)
+        if flags & _UNKNOWN or target[:1] != b"/":
+            from .refuse import unusual
+
+            target = unusual(request, target, flags)
         handlers = self.router.find(request, target.split(b"#")[0].split(b"?")[0])
         if handlers is None:
             # The file that the path names.
@@ -450,10 +450,6 @@ class MicropAsyncWeb:
             elif state > _BUSY:
                 # It has left HTTP (link.py) and looks after its own times.
                 conn.tick()
-            elif conn.worker:
-                from .stream import check
-
-                check(conn)
 
     async def runAsync(self):
         """Serve until stop() is called or the task is cancelled. OSError if the address is taken."""

@@ -72,7 +72,7 @@ def _line(request):
             _refuse(request, 400)
         if end >= 0:
             conn.rest = bytes(line[end + 1 :]) + conn.rest
-            if line.find(b"\r") != end - 1:
+            if not end or line.find(b"\r") != end - 1:
                 # The CR is missing, or there is one within the line.
                 _refuse(request, 400)
             return bytes(line[: end - 1])

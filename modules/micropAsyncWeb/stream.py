@@ -1,7 +1,6 @@
 """Answers larger than the buffer or the socket's, and heads that a handler writes as text (RFC 9112 section 6, 7)."""
 
 from asyncio import core
-from time import ticks_diff
 
 from micropython import const
 
@@ -110,21 +109,6 @@ def postpone(conn, request=None):
     core._io_queue.poller.modify(conn.sock, _POLLIN | _POLLOUT)
 
 
-def check(conn):
-    """The sweeper has found a connection whose handler has had to wait.
-
-    Ends a handler that has yielded a value after it had waited, or None: it looks like a coroutine, but nothing will
-    ever resume its task.
-    """
-    task = conn.worker
-    # asyncio has run all tasks that were due before the sweeper. What waits in another queue has that as its data.
-    due = core.cur_task.ph_key
-    if conn.state == _BUSY and task.data is None and (not task.ph_key or ticks_diff(due, task.ph_key) > 0):
-        conn.worker = None
-        core._task_queue.push(task)
-        task.data = TypeError("an async handler must not yield, nor any handler None: see docs/handlers.md")
-
-
 def iterate(request, part):
     """A handler turned out to be an iterator, not a coroutine, by its first part. Both are generators."""
     parts = request.handler
@@ -133,7 +117,6 @@ def iterate(request, part):
         yield part
         yield from parts
 
-    request.conn.worker = None
     request.handler = lambda request: request.reply(every())
     postpone(request.conn, request)
 

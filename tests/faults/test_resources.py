@@ -35,10 +35,10 @@ def limit_files(server, count):
     resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (most, 1000))
 
 
-def nothing_kept(server, allocated, margin=10000):
+def nothing_kept(server, allocated, margin=8000):
     """The server has no memory of what went wrong; that a client has gone is not a handler's error.
 
-    The last requests may still be ending when it is asked first. The margin is what an idle worker holds.
+    The last requests may still be ending when it is asked first. The margin is what the worker that polls may hold.
     """
     assert server.state()["logged"] == []
     wait_until(lambda: server.state()["allocated"] < allocated + margin, "memory is kept")
@@ -249,7 +249,7 @@ def test_resets_in_the_middle_of_a_body(start, webroot):
     wait_until(lambda: server.files() <= before, "descriptors are left open")
     wait_until(lambda: not (webroot / "saved.bin").exists(), "a broken upload has left its file")
     # Two workers at rest may each still hold the body of their last request.
-    nothing_kept(server, allocated, 2 * 10000)
+    nothing_kept(server, allocated, 2 * 8000)
 
 
 def test_handler_is_cancelled(start):

@@ -133,7 +133,7 @@ STRICTER = {
     "version": ({505}, lambda seen: seen.version[:2] != b"1."),
     "no-host": ({400}, lambda seen: b"host" not in seen.fields and seen.version > b"1.1"),
     "host-value": ({400}, lambda seen: not HOST.fullmatch(seen.fields.get(b"host", b""))),
-    "target-form": ({400}, lambda seen: not re.match(rb"/|(?i:https?)://|\*$", seen.target)),
+    "target-form": ({400}, lambda seen: not re.match(rb"/|(?i:https?)://[^/?#]|\*$", seen.target)),
     "target-encoding": ({400}, lambda seen: _undecodable(seen.target)),
     "long-head": ({414, 431}, lambda seen: len(seen.head) > MAX_HEAD - 3),
     "long-body": (

@@ -65,21 +65,11 @@ async def returns_answer(request):
 async def returns_nothing(request):
     return (part for part in ())
 
-@webserver.route("/yields-later")
-async def yields_later(request):
-    await asyncio.sleep_ms(1)
-    yield "a"
-
 @webserver.route("/yields-at-first")
 async def yields_at_first(request):
     yield "a"
     await asyncio.sleep_ms(1)
     yield "b"
-
-@webserver.route("/yields-none")
-def yields_none(request):
-    yield
-    yield "a"
 
 @webserver.route("/sleeps")
 async def sleeps(request):
@@ -231,14 +221,6 @@ def test_await_forgotten(odd, target):
 def test_iterator_that_gives_nothing(odd):
     status, header, body = odd.get("/returns-nothing")
     assert (status, header["content-length"], body) == (200, "0", b"")
-
-
-@pytest.mark.parametrize("target", ["/yields-later", "/yields-none"])
-def test_handler_that_nothing_would_resume(odd, target):
-    with odd.connect() as client:
-        assert client.send(f"GET {target} HTTP/1.1\nHost: x\n\n").answer()[0] == 500
-        assert client.send(PING).answer()[2] == b"pong"
-    assert b"must not yield" in odd.get("/logged")[2]
 
 
 def test_yields_before_it_waits(odd):
