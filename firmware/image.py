@@ -1,13 +1,13 @@
 """The desktop board's flash image: made new, or its application slot refreshed and the rest kept."""
 
 import contextlib
-import fcntl
 import hashlib
 import json
 from pathlib import Path
 
 from firmware import appimage, modules, otadata, paths, romfs, version, webroot
 from firmware.errors import FirmwareError
+from firmware.lockfile import locked
 from firmware.partitions import (
     FLASH_SIZE,
     SECTOR_SIZE,
@@ -112,24 +112,11 @@ def make(path, port, folder, boot_json, new=False):
         return "; ".join(done)
 
 
-@contextlib.contextmanager
 def lock(path):
-    """Hold the flash image at `path` for one writer. Raises FirmwareError when a running board has it."""
+    """Hold the flash image at `path` for one writer, in a `with`. Raises FirmwareError when a running board has it."""
     path = Path(path)
-    name = path.with_name(path.name + ".lock")
-    try:
-        name.parent.mkdir(parents=True, exist_ok=True)
-        file = name.open("a")
-    except OSError as error:
-        raise FirmwareError(f"cannot write {paths.show(name)}: {error.strerror}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise FirmwareError(
-                f"{paths.show(path)} is in use by a running board; stop it, or name another file with FLASH="
-            ) from error
-        yield
+    busy = f"{paths.show(path)} is in use by a running board; stop it, or name another file with FLASH="
+    return locked(path.with_name(path.name + ".lock"), busy)
 
 
 def vfs_of(path):

@@ -5,7 +5,6 @@ The options of QEMU are those of ESP-IDF v5.5.1, tools/idf_py_actions/qemu_ext.p
 
 import os
 import re
-import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ from pathlib import Path
 from firmware import build, paths, sdk
 from firmware.boards import Board
 from firmware.errors import FirmwareError
+from firmware.loopback import HOST, is_listening
 
 PROGRAM = "qemu-system-xtensa"
 CHIP = "esp32"
-HOST = "127.0.0.1"
 HTTP = (80, 8080)  # a port of the board and where it is by default on this computer
 WEBREPL = (8266, 8266)
 _SEARCHED = 100  # ports that are tried after the default one
@@ -167,7 +166,7 @@ def _console(text):
     if not match or not 0 < int(match[2]) < 65536:
         raise FirmwareError(f"CONSOLE is '{text}'; it takes terminal, or socket://127.0.0.1:5555 for a TCP port")
     port = int(match[2])
-    if not _is_free(port):
+    if is_listening(port):
         raise FirmwareError(f"port {port} is in use; choose another with CONSOLE")
     return match[1], port
 
@@ -176,24 +175,14 @@ def _port(text, default, option):
     """The port that was asked for, or the first free one from `default` on. Raises FirmwareError."""
     if text is None:
         for port in range(default, default + _SEARCHED):
-            if _is_free(port):
+            if not is_listening(port):
                 return port
         raise FirmwareError(f"ports {default} to {default + _SEARCHED - 1} are in use; choose another with {option}")
     if not text.isdecimal() or not 0 < int(text) < 65536:
         raise FirmwareError(f"{option} is '{text}', which is no port (1 to 65535)")
-    if not _is_free(int(text)):
+    if is_listening(int(text)):
         raise FirmwareError(f"port {text} is in use; choose another with {option}")
     return int(text)
-
-
-def _is_free(port):
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
 
 
 def _value(path):

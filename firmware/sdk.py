@@ -3,8 +3,6 @@
 Below build/sdk/ by `make sdk`; MICROPYTHON_DIR and IDF_PATH in the environment name others.
 """
 
-import contextlib
-import fcntl
 import os
 import re
 import shutil
@@ -14,6 +12,7 @@ from pathlib import Path
 from firmware import checkout, paths
 from firmware.checkout import Source
 from firmware.errors import FirmwareError
+from firmware.lockfile import locked
 
 FOLDER = paths.BUILD / "sdk"
 CHIPS = ("esp32", "esp32s3", "esp32c3")
@@ -201,19 +200,8 @@ def _install_tools(idf_path):
     paths.write_atomically(done, state.encode())
 
 
-@contextlib.contextmanager
 def _lock():
-    try:
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        file = (FOLDER / "lock").open("a")
-    except OSError as error:
-        raise FirmwareError(f"cannot write {paths.show(FOLDER)}: {error.strerror}") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise FirmwareError("another 'make sdk' is at work here, wait for it") from error
-        yield
+    return locked(FOLDER / "lock", "another 'make sdk' is at work here, wait for it")
 
 
 def _defines(path, pattern):

@@ -1,5 +1,4 @@
 // What the files of this port share: the MicroPython version that they fit, the linker's names, and each other.
-//
 #ifndef MAW_H
 #define MAW_H
 

@@ -3,7 +3,8 @@
 import json
 import os
 
-from ports.unix.network import HOST, HTTP_PORT
+from firmware.loopback import HOST
+from ports.unix.network import HTTP_PORT
 
 
 def addresses(board, port, control):

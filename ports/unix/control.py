@@ -11,8 +11,9 @@ import os
 import socket
 import stat
 
+from firmware.loopback import HOST, is_listening
 from ports.unix.errors import BoardError
-from ports.unix.network import HOST, HTTP_PORT, is_listening
+from ports.unix.network import HTTP_PORT
 from ports.unix.supervisor import State
 
 _LINE_MAX = 65536

@@ -5,9 +5,9 @@ import errno
 import ipaddress
 import socket
 
+from firmware.loopback import HOST
 from ports.unix.errors import BoardError
 
-HOST = "127.0.0.1"
 HTTP_PORT = 80
 WEBREPL_PORT = 8266
 _PRIVILEGED_END = 1024
@@ -45,18 +45,6 @@ class Reservation:
     def release(self):
         """Let the board have it."""
         self._socket.close()
-
-
-def is_listening(port):
-    """Whether some socket listens on the loopback `port`; found without connecting to it."""
-    with socket.socket() as probe:
-        # With this option a port with connections in TIME_WAIT can be bound, one that is listened on cannot.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return True
-    return False
 
 
 class Network:

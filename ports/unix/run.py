@@ -8,11 +8,12 @@ import signal
 import sys
 from dataclasses import dataclass
 
+from firmware.loopback import is_listening
 from ports.unix import banner
 from ports.unix.control import ControlServer, http_ready
 from ports.unix.errors import BoardError
 from ports.unix.flash import Flash
-from ports.unix.network import HTTP_PORT, Reservation, is_listening
+from ports.unix.network import HTTP_PORT, Reservation
 from ports.unix.serialport import SerialPort
 from ports.unix.supervisor import State, Supervisor
 from ports.unix.terminal import Terminal

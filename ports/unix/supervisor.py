@@ -11,13 +11,14 @@ import os
 import signal
 import time
 
+from firmware.loopback import HOST
 from ports.unix import bootloader
 from ports.unix.bootfile import server_port, wifi_networks
 from ports.unix.bus import Bus
 from ports.unix.console import Console
 from ports.unix.ethernet import Ethernet
 from ports.unix.flash import PowerCut
-from ports.unix.network import HOST, HTTP_PORT, WEBREPL_PORT, Network
+from ports.unix.network import HTTP_PORT, WEBREPL_PORT, Network
 from ports.unix.peripherals import Pins, Rtc, Watchdog
 from ports.unix.radio import Radio
 from ports.unix.vm import ConsoleInput, Vm

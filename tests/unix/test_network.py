@@ -5,8 +5,9 @@ import socket
 
 import pytest
 
+from firmware.loopback import HOST, is_listening
 from ports.unix.errors import BoardError
-from ports.unix.network import HOST, Network, Reservation, is_listening
+from ports.unix.network import Network, Reservation
 
 
 class FakeRadio:
