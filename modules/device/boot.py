@@ -10,7 +10,7 @@ from micropython import const, kbd_intr
 
 import device
 
-from . import log, loop, slots, storage
+from . import log, loop, routes, slots, storage
 
 try:
     from _firmware_version import VERSION
@@ -20,7 +20,6 @@ except ImportError:
 _CTRL_C = const(3)
 _NETWORK_WAIT_MS = const(5000)  # the prompt does not wait longer for an address
 _NO_PAGES = "404 Not Found\n\nThere are no pages on this board yet: its folder %s is missing.\n"
-_UPDATE_MAX = const(1 << 24)  # bytes; the slot's real size is looked at when an update comes
 
 hostname = ""
 network_service = None
@@ -98,13 +97,7 @@ def _server(config):
     )
     server.log = _server_log
     server.error = _answer_error
-    server.appendRoutes(
-        [
-            ["/health", _answer_health],
-            ["/api/status", _answer_status],
-            ["/api/update", _answer_update, "GET, PUT", _UPDATE_MAX],
-        ]
-    )
+    routes.add(server)
     return server
 
 
@@ -113,24 +106,6 @@ def _server_log(level, text, error):
         log.exception(text, error)
     else:
         log.write(log.NAMES.get(level, log.INFO), "%s", text)
-
-
-async def _answer_status(request):
-    from .vitals import snapshot
-
-    await Response.sendJson(request, snapshot())
-
-
-async def _answer_health(request):
-    from .vitals import health
-
-    return health()
-
-
-async def _answer_update(request):
-    from . import update
-
-    return await update.answer(request)
 
 
 async def _answer_error(request):

@@ -1,4 +1,4 @@
-"""What the board knows about itself: the values of /api/status."""
+"""What the board knows about itself: the values of /api/status and /health."""
 
 import gc
 import os
@@ -18,6 +18,16 @@ _CAUSES = {
     "deep sleep": "DEEPSLEEP_RESET",
     "soft reset": "SOFT_RESET",
 }
+
+
+async def answer_status(request):
+    """GET /api/status."""
+    return snapshot()
+
+
+async def answer_health(request):
+    """GET /health."""
+    return health()
 
 
 def snapshot():
