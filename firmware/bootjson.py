@@ -1,7 +1,12 @@
-"""Checks a boot.json against boot.schema.json and says where in the file it is wrong."""
+"""Checks a boot.json against boot.schema.json and says where in the file it is wrong.
+
+What the board's own parser takes for JSON (modules/device/jsontext.py), and nothing else, passes here too.
+"""
 
 import contextlib
+import decimal
 import difflib
+import functools
 import hashlib
 import json
 import re
@@ -13,6 +18,11 @@ from firmware.errors import FirmwareError
 
 SCHEMA = paths.ROOT / "firmware" / "boot.schema.json"
 _CACHE = paths.BUILD / "cache" / "boot-json"
+
+# The limits of a board: modules/device/bootjson.py and jsontext.py
+SIZE_MAX = 8192
+DEPTH_MAX = 8
+_DIGITS_MAX = 18
 
 
 @dataclass(frozen=True)
@@ -26,7 +36,7 @@ class Finding:
 def check(path):
     """Raise FirmwareError for the first thing wrong in the file; returns the warnings as a list of lines.
 
-    A verdict is kept in build/cache for as long as file and schema stay as they are.
+    A verdict is kept in build/cache for as long as file, schema and this module stay as they are.
     """
     findings = _known_findings(Path(path))
     wrong = [finding.text for finding in findings if finding.fatal]
@@ -38,7 +48,8 @@ def check(path):
 
 def _known_findings(path):
     try:
-        key = hashlib.sha256(str(path).encode() + SCHEMA.read_bytes() + path.read_bytes()).hexdigest()
+        parts = [str(path).encode(), SCHEMA.read_bytes(), Path(__file__).read_bytes(), path.read_bytes()]
+        key = hashlib.sha256(b"\0".join(parts)).hexdigest()
     except OSError:
         return inspect(path)
     cached = _CACHE / f"{key}.json"
@@ -55,14 +66,8 @@ def inspect(path):
     """All Findings of a file, in the file's order. Raises FirmwareError when it cannot be read."""
     path = Path(path)
     try:
-        return _inspect(path)
-    except RecursionError:
-        return [Finding(f"{paths.show(path)}: nested too deeply to be settings", True)]
-
-
-def _inspect(path):
-    try:
-        text = path.read_text("utf-8")
+        data = path.read_bytes()
+        text = data.decode("utf-8")
     except OSError as error:
         raise FirmwareError(
             f"cannot read {paths.show(path)}: {error.strerror}; BOOT_JSON=FILE names another"
@@ -71,56 +76,156 @@ def _inspect(path):
         raise FirmwareError(
             f"{paths.show(path)}: byte {error.start} is not UTF-8, save the file as UTF-8"
         ) from error
+    name = paths.show(path)
+    if len(data) > SIZE_MAX:
+        return [Finding(f"{name}: has {len(data)} bytes, a board reads {SIZE_MAX} at most", True)]
     if text.startswith("\ufeff"):
-        return [Finding(f"{paths.show(path)}:1:1: begins with a byte order mark, save the file without it", True)]
+        return [Finding(f"{name}:1:1: begins with a byte order mark, save the file without it", True)]
     try:
-        value = json.loads(text)
+        value = _parse(text)
     except json.JSONDecodeError as error:
-        return [Finding(f"{paths.show(path)}:{error.lineno}:{error.colno}: not JSON: {error.msg}", True)]
+        return [Finding(f"{name}:{error.lineno}:{error.colno}: not JSON: {error.msg}", True)]
+    except ValueError as error:
+        return [Finding(f"{name}: not JSON: {error}", True)]
+    except RecursionError:
+        return [Finding(f"{name}: nested too deeply to be settings", True)]
+    rows = sorted(set(_findings(value, _places(text))))
+    return [Finding(f"{name}:{line}:{column}: {text}", fatal) for (line, column), text, fatal in rows]
+
+
+class _Object(dict):
+    """A JSON object that remembers the keys which were there before."""
+
+    def __init__(self, pairs):
+        super().__init__(pairs)
+        keys = [key for key, _value in pairs]
+        self.twice = {key for key in keys if keys.count(key) > 1}
+
+
+def _parse(text):
+    """The value of a JSON text; numbers as ints where they are whole, else exact. ValueError for NaN and the like."""
+
+    def refuse(name):
+        raise ValueError(f"{name} is no number")
+
+    return json.loads(
+        text, parse_float=_number, parse_int=_number, parse_constant=refuse, object_pairs_hook=_Object
+    )
+
+
+def _number(text):
+    """An int as JSON Schema sees 80, 80.0 and 8e1; else a Decimal, which to the schema is no integer."""
+    try:
+        value = decimal.Decimal(text)
+    except decimal.InvalidOperation:  # an exponent of 18 digits and more
+        mantissa = text.lower().partition("e")[0]
+        return decimal.Decimal("Infinity") if mantissa.strip("-0.") else 0
+    if value.is_zero():
+        return 0
+    if value.adjusted() >= _DIGITS_MAX or value.adjusted() < 0:
+        return value
+    whole = int(value)
+    return whole if whole == value else value
+
+
+def _places(text):
+    """A function that gives (line, column) for a list of keys."""
     # Slow to import, and needed only when the file changed.
-    import jsonschema
     from json_source_map import calculate
+
+    try:
+        places = calculate(text)
+    except ValueError:  # sys.set_int_max_str_digits(): thousands of digits in a row
+        places = {}
+
+    def place(keys):
+        # The map has keys as the file writes them. One with escapes is not found: what it lies in is.
+        for end in range(len(keys), -1, -1):
+            pointer = "".join("/" + json.dumps(str(key), ensure_ascii=False)[1:-1] for key in keys[:end])
+            if pointer in places:
+                start = places[pointer].key_start or places[pointer].value_start
+                return start.line + 1, start.column + 1
+        return 1, 1
+
+    return place
+
+
+@functools.cache
+def _validator():
+    """The schema's validator; jsonschema is slow to import, too, and makes a class for it."""
+    import jsonschema
 
     def pattern(_validator, text, instance, _schema):
         # In ECMA 262, which JSON Schema means, '$' is the end; in Python also the place before a newline.
         if isinstance(instance, str) and not re.search(text.replace("$", r"\Z"), instance):
             yield jsonschema.ValidationError("does not match")
 
-    validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": pattern})
-    schema = json.loads(SCHEMA.read_text("utf-8"))
-    places = calculate(text)
+    kind = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": pattern})
+    return kind(json.loads(SCHEMA.read_text("utf-8")))
 
-    def place(keys):
-        pointer = "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in keys)
-        entry = places[pointer]
-        start = entry.key_start or entry.value_start
-        return start.line + 1, start.column + 1
 
-    found = []
-    for error in validator(schema).iter_errors(value):
+def _findings(value, place):
+    """((line, column), text, fatal) for all that is wrong or strange about a value."""
+    deep = [keys for keys, inner in _walk(value) if len(keys) >= DEPTH_MAX and isinstance(inner, (dict, list))]
+    if deep:
+        yield place(deep[0]), "nested too deeply to be settings", True
+        return
+    halves = [keys for keys, inner in _walk(value) if _has_half(inner)]
+    if halves:
+        yield place(halves[0]), "not JSON: one half of a surrogate pair", True
+        return
+    for keys, inner in _walk(value):
+        for key in getattr(inner, "twice", ()):
+            yield place([*keys, key]), f"key {_name([*keys, key])} is there twice, the last one counts", False
+    schema = _validator().schema
+    for error in _validator().iter_errors(value):
         keys = list(error.absolute_path)
-        found.append((place(keys), _explain(keys, error), True))
+        yield place(keys), _explain(keys, error), True
     for keys, known in _unknown(value, schema, schema, []):
         close = difflib.get_close_matches(str(keys[-1]), known, 1, 0.75)
         hint = f", did you mean '{close[0]}'?" if close else f"; known here: {', '.join(known)}"
-        found.append((place(keys), f"unknown key {_name(keys)} is ignored{hint}", False))
-    found.sort()
-    return [
-        Finding(f"{paths.show(path)}:{line}:{column}: {text}", fatal) for (line, column), text, fatal in found
-    ]
+        yield place(keys), f"unknown key {_name(keys)} is ignored{hint}", False
+
+
+def _walk(value, keys=()):
+    """(keys, value) of a value and of all that it consists of."""
+    yield keys, value
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in inner:
+        yield from _walk(part, (*keys, key))
+
+
+def _has_half(value):
+    """Whether a text or a key has a surrogate, which is no character (RFC 8259 section 8.2)."""
+    texts = [value] if isinstance(value, str) else value if isinstance(value, dict) else ()
+    return any("\ud800" <= letter <= "\udfff" for text in texts for letter in text)
 
 
 def _explain(keys, error):
     """What the field held and what is allowed, which the schema's description says in words."""
     if error.validator == "required":
         return f"{_name(keys)} lacks {error.message.split(' ')[0]}"
-    held = json.dumps(error.instance, ensure_ascii=False)
-    if keys and keys[-1] == "password" and isinstance(error.instance, str):
-        held = f"a text of {len(error.instance)} characters"
-    elif len(held) > 40:
-        held = held[:39] + "…"
+    if keys and keys[-1] == "password":
+        held = f"a text of {len(error.instance)} characters" if isinstance(error.instance, str) else "no text"
+    else:
+        held = _shown(error.instance)
     allowed = error.schema.get("description", error.message) if keys else "an object"
     return f"{_name(keys)} is {held}, must be {allowed}"
+
+
+def _shown(value):
+    """The beginning of a value as JSON, without the passwords in it."""
+
+    def hide(value):
+        if isinstance(value, dict):
+            return {key: "…" if key == "password" else hide(inner) for key, inner in value.items()}
+        return [hide(inner) for inner in value] if isinstance(value, list) else value
+
+    if isinstance(value, decimal.Decimal):
+        text = str(value)
+    else:
+        text = json.dumps(hide(value), ensure_ascii=False, default=str)
+    return text if len(text) <= 40 else text[:39] + "…"
 
 
 def _unknown(value, schema, root, keys):

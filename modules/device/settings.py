@@ -1,14 +1,15 @@
-"""Settings: reads boot.json, checks every value, puts the default in the place of what is missing or wrong.
+"""Settings: what boot.json may hold. Checks every value, puts the default in the place of what is missing or wrong.
 
-The table says the same as firmware/boot.schema.json; tests compare the two.
+The table says the same as firmware/boot.schema.json; tests compare the two. The module is several KB and of no use
+between two checks: bootjson.py loads it and drops it.
 """
 
 import json
+from collections import OrderedDict
 
 from micropython import const
 
-PATH = "/boot.json"
-_SIZE_MAX = const(8192)
+from .jsontext import Real
 
 # Path, kind, lowest, highest, default. Numbers are bounds of the value or of a text's length; kinds are the
 # keys of _CHECKS and 'one|of|these'. Rows below wifi.networks are those of each entry of that list.
@@ -34,63 +35,78 @@ _TABLE = (
     ("webrepl.enabled", "flag", 0, 0, True),
     ("webrepl.password", "secret", 4, 9, ""),
     ("webrepl.port", "number", 1, 65535, 8266),
-    ("time.ntp", "text", 0, 253, "pool.ntp.org"),
+    ("time.ntp", "servers", 0, 253, "pool.ntp.org"),
     ("log.level", "debug|info|warning|error", 0, 0, "info"),
     ("log.syslog", "text", 0, 253, ""),
     ("watchdog", "seconds", 5, 600, 30),
 )
 _ENTRIES = "wifi.networks"
+_SERVERS = const(4)  # in a list of them
+_SHOWN = const(40)  # characters of a value in a message
 
 
-def load(path=PATH):
-    """(settings, problems): a dict with every key, and a list with a line for each thing that is wrong.
+class Verdict:
+    """What check() found.
 
-    Never raises for what the file holds.
+    settings  dict with every key, the default where the value is missing or wrong
+    problems  a line for each value that is wrong: key, what it holds, what is allowed
+    remarks   a line for each key that is not known
+    wrong     (dict or list, key or index) of each value that is wrong, for mend()
     """
-    value, problem = _read(path)
-    settings, problems = check(value)
-    if problem:
-        problems.insert(0, problem)
-    return settings, problems
+
+    def __init__(self):
+        self.settings = None
+        self.problems = []
+        self.remarks = []
+        self.wrong = []
+
+    def refuse(self, holder, key, line):
+        """Note a problem with holder[key]."""
+        self.problems.append(line)
+        self.wrong.append((holder, key))
 
 
-def check(value):
-    """(settings, problems) for what the JSON text held."""
-    problems = []
-    settings = _object(value, "", problems)
-    return settings, problems
+def check(raw):
+    """The Verdict on `raw`, the value of a JSON text. Never raises for what it holds."""
+    verdict = Verdict()
+    if not isinstance(raw, dict):
+        verdict.problems.append("the file is %s, must be an object" % _held("", raw))
+        raw = {}
+    verdict.settings = _object(raw, "", "", verdict)
+    return verdict
 
 
-def _read(path):
-    """(parsed JSON, None), or ({}, what is wrong)."""
-    try:
-        file = open(path)
-    except OSError:
-        return {}, "boot.json: there is no such file, using defaults"
-    with file:
-        if file.seek(0, 2) > _SIZE_MAX:
-            return {}, "boot.json: larger than %d bytes, using defaults" % _SIZE_MAX
-        file.seek(0)
-        try:
-            return json.load(file), None
-        except (ValueError, UnicodeError):
-            # The parser stops right behind what it could not read.
-            end = file.tell()
-        except OSError as error:
-            return {}, "boot.json: cannot be read (%s), using defaults" % error
-    return {}, "boot.json: not JSON at line %d, using defaults" % _line(path, end)
+def mend(raw, verdict):
+    """`raw` without the values that are wrong by its verdict; the same object unless it is no dict at all."""
+    if not isinstance(raw, dict):
+        return OrderedDict()
+    # Entries of a list from its end on: the indexes of those before stay what they are.
+    for holder, key in reversed(verdict.wrong):
+        del holder[key]
+    return raw
 
 
-def _line(path, end):
-    with open(path, "rb") as file:
-        return file.read(max(end - 1, 0)).count(b"\n") + 1
+def arranged(raw, prefix=""):
+    """A copy of `raw`, a dict, with the keys in the table's order and all others behind them, as they stand."""
+    found = OrderedDict()
+    for path, _kind, _low, _high, _default in _TABLE:
+        if path.startswith(prefix):
+            key, _, inner = path[len(prefix) :].partition(".")
+            if key in raw and key not in found:
+                value = raw[key]
+                if isinstance(value, dict):
+                    value = arranged(value, prefix + key + ".")
+                elif prefix + key == _ENTRIES and isinstance(value, list):
+                    value = [arranged(entry, _ENTRIES + ".") if isinstance(entry, dict) else entry for entry in value]
+                found[key] = value
+    for key in raw:
+        if key not in found:
+            found[key] = raw[key]
+    return found
 
 
-def _object(value, prefix, problems):
-    """The settings below `prefix` ('' or 'wifi.') with defaults for what `value` lacks."""
-    if not isinstance(value, dict):
-        problems.append("boot.json: %s is %s, must be an object" % (prefix[:-1] or "the file", _held(value)))
-        value = {}
+def _object(value, prefix, shown, verdict):
+    """The settings below `prefix` ('' or 'wifi.') with defaults for what `value` lacks; `shown` has indexes, too."""
     settings = {}
     depth = len(prefix)
     for path, kind, low, high, default in _TABLE:
@@ -99,40 +115,58 @@ def _object(value, prefix, problems):
         key, _, inner = path[depth:].partition(".")
         if key in settings:
             continue
+        name = shown + key
         if inner:
-            settings[key] = _object(value.get(key, {}), prefix + key + ".", problems)
+            section = value.get(key, {})
+            if not isinstance(section, dict):
+                verdict.refuse(value, key, "%s is %s, must be an object" % (name, _held(key, section)))
+                section = {}
+            settings[key] = _object(section, prefix + key + ".", name + ".", verdict)
         elif kind == "list":
-            settings[key] = _list(value.get(key, []), path, high, problems)
+            settings[key] = _list(value, key, name, path + ".", high, verdict)
         else:
-            settings[key] = _value(value, key, path, (kind, low, high, default), problems)
+            settings[key] = _value(value, key, name, (kind, low, high, default), verdict)
     for key in value:
         if key not in settings:
-            problems.append("boot.json: unknown key %s%s is ignored" % (prefix, key))
+            verdict.remarks.append("unknown key %s%s is ignored" % (shown, quoted(key)))
     return settings
 
 
-def _list(value, path, high, problems):
-    if not isinstance(value, list) or len(value) > high:
-        problems.append("boot.json: %s must be a list of at most %d networks" % (path, high))
-        value = value[:high] if isinstance(value, list) else []
+def _list(value, key, name, prefix, high, verdict):
+    """The entries of value[key] that have an ssid."""
+    held = value.get(key, [])
+    if not isinstance(held, list):
+        verdict.refuse(value, key, "%s is %s, must be a list of at most %d networks" % (name, _held(key, held), high))
+        return []
+    if len(held) > high:
+        verdict.problems.append("%s is %s, must be a list of at most %d networks" % (name, _held(key, held), high))
     entries = []
-    for entry in value:
-        before = len(problems)
-        checked = _object(entry, path + ".", problems)
-        if checked["ssid"] is not None:
+    for index, entry in enumerate(held):
+        shown = "%s[%d]" % (name, index)
+        if isinstance(entry, dict):
+            checked = _object(entry, prefix, shown + ".", verdict)
+            if "ssid" not in entry:
+                verdict.problems.append("%s lacks 'ssid'" % shown)
+        else:
+            checked = {"ssid": None}
+            verdict.problems.append("%s is %s, must be an object with ssid and password" % (shown, _held("", entry)))
+        if checked["ssid"] is None or index >= high:
+            verdict.wrong.append((held, index))
+        else:
             entries.append(checked)
-        elif len(problems) == before:
-            problems.append("boot.json: an entry of %s has no ssid" % path)
     return entries
 
 
-def _value(value, key, path, rule, problems):
+def _value(value, key, name, rule, verdict):
     kind, low, high, default = rule
     if key not in value:
         return default
     held = value[key]
-    if isinstance(held, float) and held % 1 == 0:
-        held = int(held)  # JSON does not tell 80 from 80.0
+    if isinstance(held, Real):
+        whole = held.whole()  # JSON does not tell 80 from 80.0
+        held = held if whole is None else whole
+    if kind == "servers" and isinstance(held, list):
+        return _servers(value, key, name, rule, verdict)
     if "|" in kind:
         right = isinstance(held, str) and held in kind.split("|")
         allowed = "one of " + kind.replace("|", ", ")
@@ -141,21 +175,46 @@ def _value(value, key, path, rule, problems):
         allowed = _ALLOWED[kind].replace("LOW", str(low)).replace("HIGH", str(high))
     if right:
         return held
-    shown = "not shown" if key == "password" else _held(held)
-    problems.append("boot.json: %s is %s, must be %s%s" % (path, shown, allowed, _instead(default)))
+    if default not in ("", None):
+        allowed += " (default %s)" % json.dumps(default)
+    verdict.refuse(value, key, "%s is %s, must be %s" % (name, _held(key, value[key]), allowed))
     return default
 
 
-def _instead(default):
-    return "" if default in ("", None) else "; using %s" % _held(default)
+def _servers(value, key, name, rule, verdict):
+    """A list of names in the place of one."""
+    _kind, _low, high, default = rule
+    held = value[key]
+    lines = []
+    if not 1 <= len(held) <= _SERVERS:
+        lines.append("%s is %s, must be %s" % (name, _held(key, held), _ALLOWED["servers"].replace("HIGH", str(high))))
+    for index, entry in enumerate(held):
+        if not _text(entry, 1, high):
+            line = "%s[%d] is %s, must be a name of 1 to %d characters"
+            lines.append(line % (name, index, _held("", entry), high))
+    if not lines:
+        return held
+    verdict.problems.extend(lines)
+    verdict.wrong.append((value, key))
+    return default
 
 
-def _held(value):
-    try:
-        text = json.dumps(value)
-    except RuntimeError:  # recursion
-        return "nested too deeply"
-    return text if len(text) <= 40 else text[:39] + "…"
+def _held(key, value):
+    """What stands there, in a few words, and never a password."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list of %d" % len(value)
+    if key == "password":
+        return "a text of %d characters" % len(value) if isinstance(value, str) else "no text"
+    text = json.dumps(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def quoted(key):
+    """A key for a message: short, with no control characters."""
+    text = json.dumps(key)[1:-1]
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
 def _number(value, low, high):
@@ -218,6 +277,7 @@ def _is_byte(text):
 _CHECKS = {
     "name": _name,
     "text": _text,
+    "servers": _text,
     "secret": _secret,
     "country": _country,
     "address": _address,
@@ -230,12 +290,13 @@ _CHECKS = {
 _ALLOWED = {
     "name": "LOW to HIGH letters, digits and inner hyphens",
     "text": "a text of LOW to HIGH characters",
+    "servers": "a name of at most HIGH characters, or a list of 1 to 4 names",
     "secret": "a text of LOW to HIGH characters, or empty",
     "country": "two capital letters such as DE",
     "address": "an address such as 192.168.1.20",
     "number": "a number, LOW to HIGH",
     "seconds": "0, or LOW to HIGH seconds",
     "flag": "true or false",
-    "path": "an absolute path such as /webroot",
-    "file": "a file name with no slash",
+    "path": "an absolute path such as /webroot, LOW to HIGH characters",
+    "file": "a file name with no slash, LOW to HIGH characters",
 }

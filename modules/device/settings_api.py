@@ -1,0 +1,186 @@
+"""/api/settings: reads and changes boot.json over HTTP; loaded by the first request for it.
+
+GET      the settings as boot.json has them; each password that is set is `true`
+PUT      new settings in the place of all; a password that is `true` stays what it is
+PATCH    a change to them, a JSON Merge Patch (RFC 7396); PUT of application/merge-patch+json as well
+POST /api/settings/confirm    settings on trial stay
+
+A change of Wi-Fi, host name or web server may cut the board off, so it goes on trial: the board restarts with it, and
+again with what was before unless somebody confirms it. All other changes are saved at once.
+"""
+
+import json
+
+from micropython import const
+
+import device
+
+from . import admin, bootjson, log, restart
+
+BODY_MAX = const(8192)  # bytes
+_ON_TRIAL = ("wifi", "hostname", "server")
+_AT_ONCE = (("admin", "password"), ("log", "level"))  # in force when saved; anything else with the next start
+_PATCH = "application/merge-patch+json"
+
+
+async def answer(request):
+    """GET, PUT and PATCH of /api/settings, for the administrator."""
+    refused = await admin.check(request, "settings can be read and changed here")
+    if refused:
+        return refused
+    if request.method in ("GET", "HEAD"):
+        text = bootjson.render(masked(bootjson.current()))
+        return text, 200, {"Content-Type": "application/json", "Cache-Control": "no-store"}
+    if request.left > BODY_MAX:
+        return _refused(413, "the body has %d bytes, there is room for %d" % (request.left, BODY_MAX))
+    data = await request.read(BODY_MAX + 1)
+    if len(data) > BODY_MAX:
+        return _refused(413, "the body has more than %d bytes" % BODY_MAX)
+    try:
+        raw = bootjson.parse(data)
+    except ValueError as error:
+        return _refused(400, "the body is %s" % error)
+    before = bootjson.current()
+    kind = request.header.get("content-type", "").partition(";")[0].strip().lower()
+    if request.method == "PATCH" or kind == _PATCH:
+        raw = merged(bootjson.current(), raw)
+    problems = []
+    raw = unmasked(raw, before, "", problems)
+    settings, found, remarks = bootjson.check(raw)
+    if problems or found:
+        return _refused(400, *(problems + found))
+    return _change(request, raw, settings, bootjson.check(before)[0], remarks)
+
+
+async def answer_confirm(request):
+    """POST of /api/settings/confirm, for the administrator."""
+    refused = await admin.check(request, "settings on trial can be confirmed here")
+    if refused:
+        return refused
+    if bootjson.source != "trial":
+        return _refused(409, "no settings are on trial")
+    problems = bootjson.confirm()
+    return _refused(507, *problems) if problems else {"confirmed": True}
+
+
+def masked(value, key=""):
+    """A copy of settings in which each password that is set is True."""
+    if isinstance(value, dict):
+        copy = type(value)()
+        for name in value:
+            copy[name] = masked(value[name], name)
+        return copy
+    if isinstance(value, list):
+        return [masked(entry) for entry in value]
+    return True if key == "password" and value else value
+
+
+def unmasked(value, before, place, problems):
+    """`value` with the passwords of `before` for those that are True; adds a line to `problems` where there is none.
+
+    Entries of a list are the same if they have the same ssid, or else the same place.
+    """
+    if isinstance(value, dict):
+        for key in value:
+            name = place + "." + key if place else key
+            known = before.get(key) if isinstance(before, dict) else None
+            if key == "password" and value[key] is True:
+                if known:
+                    value[key] = known
+                else:
+                    value[key] = ""
+                    problems.append("%s is true, but none is set: send the password" % name)
+            else:
+                unmasked(value[key], known, name, problems)
+    elif isinstance(value, list):
+        for index, entry in enumerate(value):
+            unmasked(entry, _counterpart(entry, index, before), "%s[%d]" % (place, index), problems)
+    return value
+
+
+def merged(target, patch):
+    """MergePatch of RFC 7396 section 2: `target` changed by `patch`; null takes a key away."""
+    if not isinstance(patch, dict):
+        return patch
+    if not isinstance(target, dict):
+        target = type(patch)()
+    for key in patch:
+        if patch[key] is None:
+            target.pop(key, None)
+        else:
+            target[key] = merged(target.get(key), patch[key])
+    return target
+
+
+def _counterpart(entry, index, before):
+    """What stood in the list `before` for an entry."""
+    if not isinstance(before, list):
+        return None
+    if isinstance(entry, dict) and "ssid" in entry:
+        for known in before:
+            if isinstance(known, dict) and known.get("ssid") == entry["ssid"]:
+                return known
+        return None
+    return before[index] if index < len(before) else None
+
+
+def _change(request, raw, settings, before, remarks):
+    """Save what is right, or put it on trial; the answer."""
+    changed = [section for section in settings if settings[section] != before[section]]
+    if any(section in _ON_TRIAL for section in changed):
+        return _try(request, raw, settings, before, remarks)
+    problems = bootjson.save(raw)
+    if problems:
+        return _refused(_status(), *problems)
+    again = any(not _now(section, settings, before) for section in changed)
+    log.info("settings saved: %s", ", ".join(changed) or "no change")
+    return {"saved": True, "changed": changed, "restart": again, "remarks": remarks}
+
+
+def _now(section, settings, before):
+    """Put a changed section in force if that can be done without a restart; whether it is."""
+    keys = [key for name, key in _AT_ONCE if name == section]
+    values = settings[section]
+    for key in keys:
+        device.config[section][key] = values[key]
+        if section == "log":
+            log.level = log.NAMES[values[key]]
+    return bool(keys) and all(key in keys for key in values if values[key] != before[section][key])
+
+
+def _try(request, raw, settings, before, remarks):
+    problems = bootjson.propose(raw)
+    if problems:
+        return _refused(_status(), *problems)
+    places = [place + "api/settings/confirm" for place in _places(settings, before)]
+    seconds = bootjson.TRIAL_S
+    words = "on trial: the board restarts with them; confirm within %d s at %s, or the settings before come back"
+    log.info("settings on trial, restarting")
+    restart.soon(request)
+    answer = {"trial": words % (seconds, " or ".join(places)), "seconds": seconds, "confirm": places}
+    answer["remarks"] = remarks
+    return answer, 202
+
+
+def _places(settings, before):
+    """Where the board will be found: by its name, and by its address if that is known."""
+    from . import boot
+
+    hosts = [(settings["hostname"] or boot.default_hostname()) + ".local"]
+    address = settings["wifi"]["static"]["ip"]
+    if settings["wifi"] == before["wifi"] and boot.network_service:
+        address = boot.network_service.address()
+    if address:
+        hosts.append(address)
+    return [boot.page_url(host, settings["server"]["port"]) for host in hosts]
+
+
+def _status():
+    """Of what bootjson refuses after it has been checked: another trial, or the filesystem."""
+    return 409 if bootjson.source == "trial" else 507
+
+
+def _refused(status, *problems):
+    """An answer with the lines of what is wrong; nothing has been saved."""
+    text = json.dumps({"problems": problems})
+    return text, status, {"Content-Type": "application/json"}
