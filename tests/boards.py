@@ -159,6 +159,26 @@ class Board:
             console.read_until(b"machine.reset()\r\n")
             console.read_until(PROMPT, 30)
 
+    def skip(self, seconds: float) -> None:
+        """Let so many seconds of the board's time go by."""
+        time.sleep(seconds)
+
+    def until(self, condition, within: float, step: float = 1):
+        """Let the board's time go by until `condition()` is true, looking every `step` seconds; returns its value.
+
+        AssertionError after `within` seconds of the board's time. A board that does not answer has not met it.
+        """
+        error = None
+        for _ in range(1 + round(within / step)):
+            try:
+                value = condition()
+                if value:
+                    return value
+            except (OSError, http.client.HTTPException) as failure:
+                error = failure
+            self.skip(step)
+        raise AssertionError(f"not within {within} s of the board's time{f': {error}' if error else ''}")
+
     def start_webrepl(self) -> None:
         """Start WebREPL if the board's settings do not."""
 
@@ -244,6 +264,10 @@ class DesktopBoard(Board):
 
         with ControlClient(self.banner["control"]) as client:
             return client.request(do, **arguments)
+
+    def skip(self, seconds: float) -> None:
+        """Skip them: the board's clock runs ahead as fast as the board waits, see ports/unix/README.md."""
+        self.control("clock", skip=seconds)
 
     def spare_port(self) -> int:
         return free_port()

@@ -66,7 +66,7 @@ def _parser():
 
     control = verbs.add_parser("control", help="reset, unplug, … a running board")
     control.set_defaults(run=_control)
-    control.add_argument("do", metavar="VERB", help="info, reset, power, crash, cut, air, cable, pin or wait")
+    control.add_argument("do", metavar="VERB", help="info, reset, power, crash, cut, air, cable, pin, clock or wait")
     control.add_argument(
         "args", nargs="?", type=_object, default={}, metavar="JSON", help="""such as '{"on": false}'"""
     )

@@ -1,7 +1,8 @@
 """The bus: calls of the device to its hardware, answered in place, and interrupts the other way.
 
 Frame, both ways: `<HI` (length of the JSON, length of the blob), the JSON in UTF-8, the blob. A call is
-{"op": name, ...}, its answer {...} or {"error": [errno, text]}; an interrupt is {"irq": name, ...}.
+{"op": name, ...}, its answer {...} or {"error": [errno, text]}; an interrupt is {"irq": name, ...}. A call has "at"
+when the device's clock has run ahead, see clock.py.
 """
 
 import asyncio
@@ -45,9 +46,12 @@ class Bus:
     device waits for it with everything stopped. It raises BusError for the device's OSError.
     """
 
-    def __init__(self, on_lost):
-        """`on_lost(reason: str)` is called when the device hangs up or sends what is no frame."""
+    def __init__(self, on_lost, on_skipped=lambda ms: None):
+        """`on_lost(reason: str)` is called when the device hangs up or sends what is no frame, `on_skipped(ms)` with
+        how far its clock has run ahead since its start.
+        """
         self._on_lost = on_lost
+        self._on_skipped = on_skipped
         self._handlers = {}
         self._calls = None
         self._interrupts = None
@@ -161,12 +165,15 @@ class Bus:
         try:
             args = json.loads(call)
             op = args.pop("op")
+            skipped = args.pop("at", 0)
             handler = self._handlers[op]
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             raise BusError(
                 errno.ENOSYS, f"no bus operation: {call[:80].decode('utf-8', 'replace')}"
             ) from error
         try:
+            if skipped:
+                self._on_skipped(skipped)
             result = handler(args, blob)
         except BusError:
             raise

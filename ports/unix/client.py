@@ -42,7 +42,7 @@ class ControlClient:
     def request(self, verb, **args):
         """Send {"do": verb, **args}; for a verb without a method of its own, or by name."""
         timeout = args.get("timeout")
-        own = timeout if isinstance(timeout, (int, float)) else _WAIT_DEFAULT
+        own = timeout if isinstance(timeout, (int, float)) else max(_WAIT_DEFAULT, args.get("skip", 0))
         self._socket.settimeout(own + _REPLY_GRACE)
         try:
             self._socket.sendall(json.dumps({"do": verb, **args}).encode() + b"\n")
@@ -87,6 +87,10 @@ class ControlClient:
     def pin(self, id, **value):
         """Read pin `id`, or apply value=0 or 1 from outside; value=None lets go."""
         return self.request("pin", id=id, **value)
+
+    def clock(self, skip):
+        """Let the board's time run ahead by `skip` seconds, see clock.py."""
+        return self.request("clock", skip=skip)
 
     def wait(self, goal, timeout=_WAIT_DEFAULT, boots=0):
         """Wait for a state or "listening", after at least `boots` starts. Returns info()."""

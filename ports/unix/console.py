@@ -7,6 +7,8 @@ FF 0A.
 
 import re
 
+from ports.unix.improv import Packets
+
 _ESCAPE = 0xFF
 _COOK = re.compile(rb"\xff(.)|\n", re.DOTALL)
 
@@ -32,16 +34,28 @@ class Decoder:
 class Console:
     """Fan-out and fan-in of the serial line, and its interrupt character.
 
-    `on_input(data: bytes)` gets what is typed; for the interrupt character `on_interrupt()` is called
-    instead.
+    `on_input(data: bytes)` gets what is typed, without the `packets` that the device takes; for the interrupt
+    character `on_interrupt()` is called instead.
     """
 
     def __init__(self, on_input, on_interrupt):
-        self.interrupt_char = -1
+        self.packets = Packets(on_input)
+        self._interrupt_char = -1
         self._on_input = on_input
         self._on_interrupt = on_interrupt
         self._ends = []
         self._decoder = Decoder()
+
+    @property
+    def interrupt_char(self):
+        """What interrupts the program that runs, -1 while none does."""
+        return self._interrupt_char
+
+    @interrupt_char.setter
+    def interrupt_char(self, char):
+        self._interrupt_char = char
+        if char >= 0:
+            self.packets.release()
 
     def attach(self, write):
         """Add an end: `write(data: bytes)` gets all output from now on and must not block.
@@ -58,13 +72,14 @@ class Console:
 
     def feed(self, data):
         """Bytes typed at an end. The interrupt character is swallowed, as by the UART's interrupt handler."""
-        if self.interrupt_char >= 0:
-            rest = data.replace(bytes((self.interrupt_char,)), b"")
-            if len(rest) != len(data):
-                self._on_interrupt()
-            data = rest
-        if data:
-            self._on_input(data)
+        if self.interrupt_char < 0:
+            self.packets.feed(data)
+            return
+        rest = data.replace(bytes((self.interrupt_char,)), b"")
+        if len(rest) != len(data):
+            self._on_interrupt()
+        if rest:
+            self._on_input(rest)
 
     def receive(self, data):
         """Output of the VM, in its escaped form."""

@@ -18,6 +18,7 @@ from ports.unix.supervisor import State
 
 _LINE_MAX = 65536
 _WAIT_DEFAULT = 30.0
+_SKIP_MAX = 1_000_000
 _PATH_MAX = 103  # bytes in sun_path, less on macOS than on Linux
 _LISTENING_POLL = 0.01
 
@@ -40,6 +41,7 @@ class ControlServer:
             "air": self._air,
             "cable": self._cable,
             "pin": self._pin,
+            "clock": self._clock,
             "wait": self._wait,
         }
 
@@ -150,6 +152,15 @@ class ControlServer:
 
     def _pin(self, **request):
         return self._supervisor.pins.command(request)
+
+    async def _clock(self, skip):
+        """{skip: seconds}: answered when the board's time has run ahead by so much."""
+        board = self._supervisor
+        if isinstance(skip, bool) or not isinstance(skip, (int, float)) or not 0 <= skip <= _SKIP_MAX:
+            raise ValueError(f"'skip' is a number of seconds, at most {_SKIP_MAX}")
+        if board.state in (State.OFF, State.HALTED):
+            raise ValueError(f"the board is {board.state.value}: switch the power on")
+        await board.clock.skip(skip)
 
     async def _wait(self, timeout=_WAIT_DEFAULT, boots=0, **wanted):
         """{for: a state or "listening" (the HTTP port), boots?: after so many starts, timeout?: seconds}."""

@@ -6,12 +6,14 @@ import ipaddress
 import socket
 
 from firmware.loopback import HOST
+from ports.unix.bus import BusError
 from ports.unix.errors import BoardError
 
 HTTP_PORT = 80
 WEBREPL_PORT = 8266
 _PRIVILEGED_END = 1024
 _PRIVILEGED_OFFSET = 10000  # a device's port 53 is 10053 here
+_EHOSTUNREACH = 118  # of newlib, which lwIP's errors are in on a chip
 _SEARCHED = 100  # ports that are tried after the default one
 
 
@@ -50,14 +52,16 @@ class Reservation:
 class Network:
     """Maps the device's addresses and ports to the computer's, and looks names up for it.
 
-    `forwards`: {device port: computer port}. `board` has the board's addresses() and its hostname.
+    `forwards`: {device port: computer port}. `board` has the board's addresses(), its hostname and the routers() of
+    its links. `gateway` (Gateway) has what the device finds there.
     `on_listen(device_port: int, port: int)` is called before the device listens on TCP.
     """
 
-    def __init__(self, forwards, board, on_listen):
+    def __init__(self, forwards, board, on_listen, gateway):
         self._forwards = forwards
         self._board = board
         self._on_listen = on_listen
+        self._gateway = gateway
         self._http_port = HTTP_PORT
         self._lookups = {}
         self.listening = {}
@@ -91,11 +95,11 @@ class Network:
         return f"{self._http_port}/tcp" in self.listening
 
     def _port(self, port, proto):
-        if proto == "tcp" and port == self._http_port:
-            port = HTTP_PORT
-        if proto == "tcp" and port in self._forwards:
-            return self._forwards[port]
-        return port + _PRIVILEGED_OFFSET if 0 < port < _PRIVILEGED_END else port
+        if proto == "tcp" and port in (self._http_port, *self._forwards):
+            # The usual port is another one if the web server is elsewhere.
+            if port == self._http_port or port != HTTP_PORT:
+                return self._forwards[HTTP_PORT if port == self._http_port else port]
+        return _unprivileged(port, proto) if 0 < port < _PRIVILEGED_END else port
 
     def _listen(self, args, blob):
         """{host, port, proto: "tcp"|"udp"} -> {host, port} to bind instead."""
@@ -107,11 +111,20 @@ class Network:
         return {"host": HOST, "port": here}
 
     def _resolve(self, args, blob):
-        """{host, port, proto?} -> {host, port} to connect or send to; only the board's own ends are moved."""
-        host, port = args["host"], int(args["port"])
+        """{host, port, proto?} -> {host, port} to connect or send to: of the board's own ends, and of the servers that it
+        finds behind its links. All else is unchanged.
+        """
+        host, port, proto = args["host"], int(args["port"]), args.get("proto", "tcp")
+        routers = self._board.routers()
+        if host in routers or self._gateway.knows(host):
+            there = self._gateway.route(host, port, proto) if routers else None
+            if there is not None:
+                return {"host": HOST, "port": there}
+            if not self._is_own(host):
+                raise BusError(_EHOSTUNREACH, "EHOSTUNREACH")
         if not self._is_own(host):
             return {"host": host, "port": port}
-        return {"host": HOST, "port": self.listening.get(f"{port}/{args.get('proto', 'tcp')}", port)}
+        return {"host": HOST, "port": self.listening.get(f"{port}/{proto}", port)}
 
     def _lookup(self, args, blob):
         """{host} -> {} while it is under way, then once {address}: IPv4, "" when there is none."""
@@ -135,6 +148,19 @@ class Network:
             return ipaddress.ip_address(host).is_loopback or host in self._board.addresses()
         except ValueError:
             return False
+
+
+def _unprivileged(port, proto):
+    """A port that stands for one below 1024: `_PRIVILEGED_OFFSET` higher, or any if another board has that."""
+    kind = socket.SOCK_DGRAM if proto == "udp" else socket.SOCK_STREAM
+    with socket.socket(socket.AF_INET, kind) as probe:
+        try:
+            if proto == "tcp":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, port + _PRIVILEGED_OFFSET))
+        except OSError:
+            probe.bind((HOST, 0))
+        return probe.getsockname()[1]
 
 
 async def _look_up(host):

@@ -1,48 +1,82 @@
-"""What keeps state beside the VM: RTC memory and clock, watchdog, pins."""
+"""What keeps state beside the VM: RTC memory and clock, retained memory, watchdog, pins."""
 
-import asyncio
 import errno
 import time
 
 from ports.unix.bus import BusError
+from ports.unix.clock import Clock
 
 RTC_MEMORY_SIZE = 2048  # MICROPY_HW_RTC_USER_MEM_MAX
+RETAINED_SIZE = 1024  # retained.SIZE
 _START_OF_2000_US = 946_684_800_000_000  # where a board's clock begins that was never set
 
 
 class Rtc:
-    """RTC user memory and clock; they survive every reset but not power-off."""
+    """RTC user memory and clock; they survive every reset but not power-off. It goes by `clock`."""
 
-    def __init__(self):
+    def __init__(self, clock=None):
+        self._clock = clock or Clock()
         self.power_on()
 
     def power_on(self):
         """Forget all; the clock begins at 2000-01-01."""
         self._memory = b""
-        self._offset_us = _START_OF_2000_US - time.time_ns() // 1000
+        self._offset_us = _START_OF_2000_US - time.time_ns() // 1000 - self._clock.skipped_us
 
     def register(self, bus):
         """Bus operations rtc.read, rtc.write, rtc.clock."""
         bus.register("rtc.read", lambda args, blob: ({}, self._memory))
         bus.register("rtc.write", self._write)
-        bus.register("rtc.clock", self._clock)
+        bus.register("rtc.clock", self._time)
 
     def _write(self, args, blob):
         if len(blob) > RTC_MEMORY_SIZE:
             raise BusError(errno.EINVAL, "buffer too long")
         self._memory = blob
 
-    def _clock(self, args, blob):
+    def _time(self, args, blob):
         """{offset_us?} -> {offset_us}: the board's clock minus the computer's, in µs."""
         if "offset_us" in args:
-            self._offset_us = int(args["offset_us"])
-        return {"offset_us": self._offset_us}
+            self._offset_us = int(args["offset_us"]) - self._clock.skipped_us
+        return {"offset_us": self._offset_us + self._clock.skipped_us}
+
+
+class Retained:
+    """The firmware's own memory beside the RTC's: every reset keeps it, power-off does not."""
+
+    def __init__(self):
+        self.power_on()
+
+    def power_on(self):
+        """Forget all: zeros, where a chip has anything."""
+        self._memory = bytearray(RETAINED_SIZE)
+
+    def register(self, bus):
+        """Bus operations retained.read {off, len} and retained.write {off}."""
+        bus.register("retained.read", self._read)
+        bus.register("retained.write", self._write)
+
+    def _read(self, args, blob):
+        return {}, bytes(self._part(args, int(args["len"])))
+
+    def _write(self, args, blob):
+        self._part(args, len(blob))[:] = blob
+
+    def _part(self, args, size):
+        offset = int(args["off"])
+        if offset < 0 or size < 0 or offset + size > RETAINED_SIZE:
+            raise BusError(errno.EINVAL, "outside the retained memory")
+        return memoryview(self._memory)[offset : offset + size]
 
 
 class Watchdog:
-    """Calls `on_bite()` when it was started and not fed in time; it survives a soft reset."""
+    """Calls `on_bite()` when it was started and not fed in time by `clock`; it survives a soft reset.
 
-    def __init__(self, on_bite):
+    As in machine_wdt.c, starting it again gives it another time-out and feeds it.
+    """
+
+    def __init__(self, on_bite, clock=None):
+        self._clock = clock or Clock()
         self._on_bite = on_bite
         self._timeout_ms = 0
         self._timer = None
@@ -71,7 +105,7 @@ class Watchdog:
 
     def _restart(self):
         self.reset()
-        self._timer = asyncio.get_running_loop().call_later(self._timeout_ms / 1000, self._bite)
+        self._timer = self._clock.call_later(self._timeout_ms / 1000, self._bite)
 
     def _bite(self):
         self._timer = None

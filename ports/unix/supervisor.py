@@ -9,17 +9,17 @@ import enum
 import hashlib
 import os
 import signal
-import time
 
 from firmware.loopback import HOST
 from ports.unix import bootloader
 from ports.unix.bootfile import server_port, wifi_networks
 from ports.unix.bus import Bus
+from ports.unix.clock import Clock
 from ports.unix.console import Console
 from ports.unix.ethernet import Ethernet
 from ports.unix.flash import PowerCut
 from ports.unix.network import HTTP_PORT, WEBREPL_PORT, Network
-from ports.unix.peripherals import Pins, Rtc, Watchdog
+from ports.unix.peripherals import Pins, Retained, Rtc, Watchdog
 from ports.unix.radio import Radio
 from ports.unix.vm import ConsoleInput, Vm
 from ports.unix.webrepl import WebReplServer
@@ -96,12 +96,14 @@ class Supervisor:
         self._timer = None
         self._input = ConsoleInput()
         self.console = Console(self._on_input, self._on_interrupt)
-        self.bus = Bus(self._on_bus_lost)
-        self.rtc = Rtc()
-        self.watchdog = Watchdog(self._on_watchdog)
+        self.clock = Clock(self._on_skip)
+        self.bus = Bus(self._on_bus_lost, self.clock.follow)
+        self.rtc = Rtc(self.clock)
+        self.retained = Retained()
+        self.watchdog = Watchdog(self._on_watchdog, self.clock)
         self.pins = Pins()
-        self.radio = Radio([] if air else wifi_networks(flash), air=air, mac=self.uid)
-        self.ethernet = Ethernet(lambda: self.radio.hostname)
+        self.radio = Radio([] if air else wifi_networks(flash), air=air, mac=self.uid, clock=self.clock.now)
+        self.ethernet = Ethernet(lambda: self.radio.hostname, clock=self.clock.now)
         self.webrepl = WebReplServer(self.console, self.bus, HOST, webrepl_port.port)
         self.webrepl.before_listen = webrepl_port.release
         self.webrepl.on_change = self._wake_waiting
@@ -132,6 +134,7 @@ class Supervisor:
         if self.state not in (State.OFF, State.HALTED):
             return
         self.rtc.power_on()
+        self.retained.power_on()
         self._crashes = 0
         self._boot(Cause.PWRON_RESET)
 
@@ -193,7 +196,10 @@ class Supervisor:
         bus.register("irq.main", lambda args, blob: self._vm.wake())
         bus.register("flash.erase", self._op_erase)
         bus.register("flash.write", self._op_write)
+        self.console.packets.register(bus)
+        self.clock.register(bus)
         self.rtc.register(bus)
+        self.retained.register(bus)
         self.watchdog.register(bus)
         self.pins.register(bus)
         self.network.register(bus)
@@ -226,12 +232,14 @@ class Supervisor:
             return
         self.network.serve_http_at(server_port(self.flash))
         self.console.restart()
+        self.console.packets.start(keep=soft)
         self._vm = Vm(self.flash, self.image, self.heap, self._input, self.console.receive)
         self.bus.connect(self._vm.calls, self._vm.interrupts)
         self.boots += 1
         self.booted = False
-        self._booted_at = time.monotonic()
+        self._booted_at = self.clock.now()
         self._set_state(State.RUNNING)
+        self.clock.start()
 
     def _hard_reset(self):
         """Everything outside the VM that a reset of the chip resets too."""
@@ -262,13 +270,14 @@ class Supervisor:
         self._set_state(State.ASLEEP)
         if ms is not None:
             self._restart_later(ms / 1000, Cause.DEEPSLEEP_RESET)
+        self._on_skip()
 
     def _restart_later(self, seconds, cause):
         def restart():
             self._timer = None
             self._boot(cause)
 
-        self._timer = asyncio.get_running_loop().call_later(seconds, restart)
+        self._timer = self.clock.call_later(seconds, restart)
 
     def _halt(self, problem):
         self.problem = problem
@@ -279,6 +288,8 @@ class Supervisor:
         self.state = state
         if state != State.HALTED:
             self.problem = ""
+        if state in (State.OFF, State.HALTED):
+            self.clock.stop(f"the board is {state.value}: switch the power on")
         self._wake_waiting()
 
     def _wake_waiting(self):
@@ -298,7 +309,7 @@ class Supervisor:
 
     def _on_bus_lost(self, reason):
         """The VM has crashed: it never ends by itself."""
-        ran = time.monotonic() - self._booted_at
+        ran = self.clock.now() - self._booted_at
         text = _describe_end(self._stop_vm(), reason)
         self._hard_reset()
         self._say(f"\r\n{text}\r\n")
@@ -310,6 +321,12 @@ class Supervisor:
         self._set_state(State.REBOOTING)
         pause = min(_CRASH_PAUSE * 2 ** (self._crashes - 1), _CRASH_PAUSE_MAX)
         self._restart_later(pause, Cause.HARD_RESET)
+
+    def _on_skip(self):
+        """Time is to run ahead: the device sees to it, or nobody if it sleeps."""
+        self.bus.notify({"irq": "clock"})
+        if self.state == State.ASLEEP:
+            self.clock.run_ahead()
 
     def _on_watchdog(self):
         self._say("\r\nTask watchdog got triggered.\r\n\r\nRebooting...")
@@ -340,6 +357,7 @@ class Supervisor:
     def _op_boot_done(self, args, blob):
         """_boot has run: all that it starts has been started."""
         self.booted = True
+        self.console.packets.started()
         self._wake_waiting()
 
     def _op_reset(self, args, blob):

@@ -1,12 +1,13 @@
 """`select` of the ESP32 port: waiting gives up the turn."""
 
-from time import sleep_ms
+from _thread import get_ident
+from time import sleep_ms, ticks_ms
 
-from _chip import turn
+from _chip import clock, turn
 from micropython import const
 from uselect import POLLERR, POLLHUP, POLLIN, POLLOUT
 from uselect import poll as _poll
-from utime import ticks_add, ticks_diff, ticks_ms, ticks_us
+from utime import ticks_diff, ticks_us
 
 # How long a thread keeps the turn over several polls that each find something to do while another thread waits.
 _SLICE_US = 5000
@@ -52,17 +53,45 @@ class poll:
                 return self._ipoll(0, flags)
             if timeout == 0:
                 return self._ipoll(0, flags)
-        turn.release()
-        try:
-            ready = self._ipoll(timeout, flags)
-        finally:
-            turn.acquire()
+        if timeout:
+            ready = self._wait(timeout, flags)
+        else:
+            turn.release()
+            try:
+                ready = self._ipoll(0, flags)
+            finally:
+                turn.acquire()
         self._since = ticks_us()
         return ready
 
+    def _wait(self, timeout, flags):
+        until = clock.FOREVER if timeout < 0 else ticks_ms() + timeout
+        cell = turn.cells[get_ident()]
+        while True:
+            step = timeout if timeout < clock.STEP_MS else clock.STEP_MS
+            if step > 0 and clock.skipping:
+                for _ in self._ipoll(0):
+                    clock.hold()
+                    return self._ipoll(0, flags)
+                clock.step(cell, until)
+            else:
+                cell[0] = until
+                turn.release()
+                try:
+                    ready = self._ipoll(step, flags if step == timeout else 0)
+                finally:
+                    cell[0] = 0
+                    turn.acquire()
+                if step == timeout:
+                    return ready
+                for _ in ready:
+                    return self._ipoll(0, flags)
+            if timeout > 0:
+                timeout = max(0, until - ticks_ms())
+
     def _ask(self, timeout, flags):
-        end = ticks_add(ticks_ms(), max(timeout, 0))
-        while timeout < 0 or ticks_diff(end, ticks_ms()) > 0:
+        end = ticks_ms() + max(timeout, 0)
+        while timeout < 0 or ticks_ms() < end:
             for _ in self._ipoll(0):
                 return self._ipoll(0, flags)
             sleep_ms(1)

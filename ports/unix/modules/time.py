@@ -1,20 +1,29 @@
 """`time` of the ESP32 port: sleeping gives up the turn, the epoch is 2000-01-01 and the clock is the board's."""
 
-import utime as _time
+from _thread import get_ident as _get_ident
+
 from _chip import bus, turn
+from _chip import clock as _clock
+from _chip.clock import ticks_ms
 from micropython import const
 from utime import gmtime as _gmtime
 from utime import mktime as _mktime
 from utime import sleep_us as _sleep_us
-from utime import ticks_add, ticks_cpu, ticks_diff, ticks_ms, ticks_us
+from utime import ticks_add, ticks_cpu, ticks_diff
+from utime import ticks_us as _ticks_us
 from utime import time_ns as _time_ns
 
 _EPOCH_2000 = const(946684800)  # seconds from 1970-01-01 to 2000-01-01
 _STEP_US = const(200_000)
 
-# What the board's clock is ahead of the computer's. A chip's clock starts at the year 2000 at power-on and is kept
-# over a reset; the bus keeps it here.
+# What the board's clock is ahead of the computer's, beside what was skipped since this start. A chip's clock starts at
+# the year 2000 at power-on and is kept over a reset; the bus keeps it here.
 _offset_us = bus.call("rtc.clock")["offset_us"]
+
+
+def ticks_us():
+    """Microseconds, from an arbitrary point on."""
+    return _ticks_us() + bus.skipped_ms * 1000
 
 
 def sleep(seconds):
@@ -38,16 +47,23 @@ def sleep_us(us):
 def _sleep(us):
     if us <= 0:
         us = 1
-    end = ticks_add(ticks_us(), us)
+    end = ticks_us() + us
+    until = ticks_ms() + (us + 999) // 1000
+    cell = turn.cells[_get_ident()]
     # In steps, since usleep() returns early when Ctrl-C arrives; the interrupt is then raised by the loop, that is
     # with the turn. A step also bounds how long a scheduled callback waits.
     while us > 0:
-        step = us if us < _STEP_US else _STEP_US
-        turn.release()
-        try:
-            _sleep_us(step)
-        finally:
-            turn.acquire()
+        if _clock.skipping and us >= 1000:
+            _clock.step(cell, until)
+        else:
+            step = us if us < _STEP_US else _STEP_US
+            cell[0] = until if us >= 1000 else 0
+            turn.release()
+            try:
+                _sleep_us(step)
+            finally:
+                cell[0] = 0
+                turn.acquire()
         us = ticks_diff(end, ticks_us())
 
 
@@ -58,7 +74,7 @@ def time():
 
 def time_ns():
     """Nanoseconds since 2000-01-01 00:00:00 UTC by the board's clock."""
-    return _time_ns() + _offset_us * 1000 - _EPOCH_2000 * 1000000000
+    return _time_ns() + (_offset_us + bus.skipped_ms * 1000) * 1000 - _EPOCH_2000 * 1000000000
 
 
 def gmtime(seconds=None):
@@ -77,5 +93,6 @@ def mktime(fields):
 def set_clock(unix_us):
     """Set the board's clock to `unix_us` microseconds since 1970; `machine.RTC` calls it."""
     global _offset_us
-    _offset_us = unix_us - _time_ns() // 1000
-    bus.call("rtc.clock", offset_us=_offset_us)
+    offset_us = unix_us - _time_ns() // 1000
+    _offset_us = offset_us - bus.skipped_ms * 1000
+    bus.call("rtc.clock", offset_us=offset_us)

@@ -10,12 +10,14 @@ program's text is "cooked" as on a board even when the VM prints it by itself.
 
 import io
 import sys
+from _thread import get_ident
 
 from micropython import const
 from uselect import POLLIN
 from uselect import poll as _poll
 
 from _chip import turn
+from _chip.clock import FOREVER
 
 _EINVAL = const(22)
 _EPERM = const(1)
@@ -57,10 +59,13 @@ def rx():
 
 
 def _wait():
+    cell = turn.cells[get_ident()]
+    cell[0] = FOREVER
     turn.release()
     try:
         _ipoll(_STEP_MS)
     finally:
+        cell[0] = 0
         turn.acquire()
 
 

@@ -8,7 +8,7 @@ from json import loads
 from select import POLLIN, poll
 from time import sleep_ms, ticks_add, ticks_diff, ticks_ms
 
-from _chip import bus, turn
+from _chip import bus, clock, turn
 
 _handlers = {}  # name of an event -> function(args, blob)
 _alarms = []  # objects with `deadline` (ticks_ms) and `expired()`
@@ -124,7 +124,7 @@ def _next_timeout():
     """Milliseconds to the next deadline, -1 without one."""
     now = ticks_ms()
     # A main thread that was just about to wait has missed the signal: it is sent again.
-    timeout = _WAKE_AGAIN_MS if _waiting > 0 else -1
+    timeout = _WAKE_AGAIN_MS if _waiting > 0 else clock.IDLE_MS if clock.skipping else -1
     for alarm in _alarms:
         left = max(0, ticks_diff(alarm.deadline, now))
         if timeout < 0 or left < timeout:

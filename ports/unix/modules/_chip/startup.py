@@ -30,8 +30,9 @@ def main(flash):
     _stand_ins()
     vfs.umount("/")
     mode = bus.call("boot.info")["mode"]
-    from _chip import repl
+    from _chip import clock, irq, repl
 
+    irq.on("clock", clock.begin)
     repl.run_file("_boot", frozen=True)
     bus.call("boot.done")
     if repl.run_file("boot.py") and mode == "friendly":

@@ -4,6 +4,7 @@ from _thread import allocate_lock as _allocate_lock
 from _thread import exit, get_ident
 
 from _chip import turn
+from _chip.clock import FOREVER
 
 core = 0  # that new threads are said to run on: threadcore.set()
 cores = {}  # {identifier: core} of the threads started on another core than 0
@@ -26,10 +27,13 @@ class LockType:
             return True
         if not waitflag:
             return False
+        cell = turn.cells[get_ident()]
+        cell[0] = FOREVER
         turn.release()
         try:
             self._acquire()
         finally:
+            cell[0] = 0
             turn.acquire()
         return True
 

@@ -39,6 +39,9 @@ _passed = allocate_lock()  # taken, until the thread that main steps aside for h
 _passed_acquire = _passed.acquire
 _passed_release = _passed.release
 
+main_cell = [0]
+cells = {_MAIN: main_cell}  # of each thread: until when it waits, see clock.py. Looked up with the turn only
+
 _main_waits = False
 _main_holds = True
 _asking = 0  # threads that wait for a busy main thread
@@ -214,9 +217,12 @@ def _body(function, args, kwargs):
 
         sys.print_exception(e)
     finally:
+        cells.pop(get_ident())
         _thread_release()
 
 
 def start_thread(function, args=(), kwargs={}):
     """Start a thread that begins with the turn and gives it up when it ends. Returns its identifier."""
-    return start_new_thread(_begin, (function, args, kwargs))
+    ident = start_new_thread(_begin, (function, args, kwargs))
+    cells[ident] = [0]
+    return ident
