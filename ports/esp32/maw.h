@@ -32,6 +32,9 @@ void maw_gil_start(void);
 // dupterm.c
 void maw_dupterm_start(void);
 
+// improvserial.c
+void maw_improv_start(void);
+
 // unwind.c: `task` is a new Python thread. Called with the GIL.
 void maw_unwind_add(TaskHandle_t task);
 void maw_unwind_start(void);

@@ -31,6 +31,8 @@ set(MAW_WRAPS
     mp_thread_finish # unwind.c
     mp_thread_deinit # unwind.c
     esp_exceptions_helper # wlan.c
+    mp_hal_stdin_rx_chr # improvserial.c
+    mp_hal_stdio_poll # improvserial.c
 )
 if(CONFIG_ETH_USE_OPENETH AND CONFIG_ETH_USE_ESP32_EMAC)
     list(APPEND MAW_WRAPS
@@ -43,7 +45,9 @@ target_sources(usermod_threadcore INTERFACE
     ${CMAKE_CURRENT_LIST_DIR}/core.c
     ${CMAKE_CURRENT_LIST_DIR}/dupterm.c
     ${CMAKE_CURRENT_LIST_DIR}/gil.c
+    ${CMAKE_CURRENT_LIST_DIR}/improvserial.c
     ${CMAKE_CURRENT_LIST_DIR}/openeth.c
+    ${CMAKE_CURRENT_LIST_DIR}/retained.c
     ${CMAKE_CURRENT_LIST_DIR}/start.c
     ${CMAKE_CURRENT_LIST_DIR}/threadcore.c
     ${CMAKE_CURRENT_LIST_DIR}/unwind.c

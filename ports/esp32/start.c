@@ -5,5 +5,6 @@ void maw_start(void) {
     maw_core = 0;
     maw_gil_start();
     maw_dupterm_start();
+    maw_improv_start();
     maw_unwind_start();
 }

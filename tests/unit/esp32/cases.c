@@ -1,20 +1,8 @@
 // Cases for ports/esp32, one a run: `cases NAME`. Threads wait for each other, never for a time; the test has a deadline.
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "fake.h"
+#include "cases.h"
 #include "maw.h"
-
-#define CHECK(condition) check(condition, #condition, __LINE__)
-
-static void check(bool holds, const char *condition, int line) {
-    if (!holds) {
-        fprintf(stderr, "cases.c:%d: not so: %s\n", line, condition);
-        exit(1);
-    }
-}
 
 static void until(const volatile int *flag) {
     while (!*flag) {
@@ -430,13 +418,6 @@ static void case_thread_that_has_not_begun(void) {
 
 // --- wlan.c, dupterm.c, openeth.c
 
-static bool held_when_raised;
-
-void esp_exceptions_helper(esp_err_t error) {
-    held_when_raised = maw_gil_held();
-    longjmp(*MP_STATE_THREAD(nlr), error);
-}
-
 extern MP_NORETURN void __wrap_esp_exceptions_helper(esp_err_t error);
 
 static void fail(bool with_gil) {
@@ -452,10 +433,10 @@ static void fail(bool with_gil) {
 
 static void case_network_exception_is_raised_with_the_gil(void) {
     fail(false);
-    CHECK(held_when_raised && maw_gil_held() && !gil_free());
-    held_when_raised = false;
+    CHECK(fake_held_when_raised && maw_gil_held() && !gil_free());
+    fake_held_when_raised = false;
     fail(true);
-    CHECK(held_when_raised && maw_gil_held());
+    CHECK(fake_held_when_raised && maw_gil_held());
     MP_THREAD_GIL_EXIT();
     CHECK(gil_free());
     MP_THREAD_GIL_ENTER();
@@ -501,24 +482,13 @@ static void case_reader_that_was_deleted_is_forgotten(void) {
 }
 
 #if CONFIG_ETH_USE_OPENETH
-static esp_eth_mac_t openeth;
-
-esp_eth_mac_t *esp_eth_mac_new_openeth(const eth_mac_config_t *config) {
-    return config ? &openeth : NULL;
-}
-
 static void case_lan_gets_the_emulator_s_mac(void) {
     eth_mac_config_t config = { 0 };
-    CHECK(esp_eth_mac_new_esp32(NULL, &config) == &openeth);
+    CHECK(esp_eth_mac_new_esp32(NULL, &config) == &fake_openeth);
 }
 #endif
 
-#define CASE(name) { #name, case_##name }
-
-static const struct {
-    const char *name;
-    void (*run)(void);
-} cases[] = {
+static const case_t cases[] = {
     CASE(core),
     CASE(other_tasks_keep_their_core),
     #if !CONFIG_FREERTOS_UNICORE
@@ -550,15 +520,5 @@ static const struct {
 };
 
 int main(int argc, char **argv) {
-    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        if (argc < 2) {
-            puts(cases[i].name);
-        } else if (strcmp(cases[i].name, argv[1]) == 0) {
-            fake_power_up();
-            cases[i].run();
-            puts("ok");
-            return 0;
-        }
-    }
-    return argc < 2 ? 0 : 2;
+    return run_case(cases, sizeof(cases) / sizeof(*cases), argc, argv);
 }

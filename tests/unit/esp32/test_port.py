@@ -1,5 +1,6 @@
 """The C of ports/esp32, compiled for this computer against a small imitation of MicroPython and FreeRTOS, and run."""
 
+import itertools
 import re
 import shutil
 import subprocess
@@ -12,12 +13,15 @@ from firmware.paths import ROOT
 
 PORT = ROOT / "ports/esp32"
 HERE = Path(__file__).parent
+PROGRAMS = ("cases.c", "input_cases.c")  # each has a table of its cases at the end
 CMAKE = Path(sys.executable).with_name("cmake")
 GCC = shutil.which("gcc")
 # Every name under which the port includes something that is not its own.
 HEADERS = [
     *("py/runtime.h", "py/mphal.h", "py/mpthread.h", "extmod/misc.h", "freertos/FreeRTOS.h", "freertos/task.h"),
-    *("esp_cpu.h", "esp_rom_sys.h", "esp_err.h", "esp_eth.h", "sdkconfig.h", "xtensa/hal.h"),
+    *("esp_cpu.h", "esp_rom_sys.h", "esp_err.h", "esp_eth.h", "esp_attr.h", "sdkconfig.h", "xtensa/hal.h"),
+    *("py/ringbuf.h", "py/stream.h", "shared/runtime/interrupt_char.h", "shared/tinyusb/mp_usbd_cdc.h"),
+    *("uart.h", "usb_serial_jtag.h"),
 ]
 # The flags of ESP-IDF's build (tools/cmake/build.cmake), and stricter ones.
 FLAGS = [
@@ -59,32 +63,33 @@ def compile_port(folder, arguments, sources=None):
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory):
-    """{build: program with the cases}."""
+    """{(build, file with cases): program}."""
     found = {}
-    for build, defines in BUILDS.items():
+    for build, file in itertools.product(BUILDS, PROGRAMS):
         folder = tmp_path_factory.mktemp("port")
-        found[build] = folder / "cases"
+        found[build, file] = folder / "cases"
         options = [f"-Wl,--wrap={name}" for name in wraps(build == "two cores")]
-        sources = [*sorted(PORT.glob("*.c")), *sorted(HERE.glob("fake/*.c")), HERE / "cases.c"]
-        done = compile_port(folder, [*defines, *options, "-pthread", "-o", found[build]], sources)
+        sources = [*sorted(PORT.glob("*.c")), *sorted(HERE.glob("fake/*.c")), HERE / file]
+        done = compile_port(folder, [*BUILDS[build], *options, "-pthread", "-o", found[build, file]], sources)
         assert done.returncode == 0, done.stderr
     return found
 
 
 def cases():
-    """(build, name of a case) for each row of the table in cases.c; rows within #if are for two cores."""
-    table = (HERE / "cases.c").read_text().split("} cases[] = {")[1]
-    names = {
-        "two cores": re.findall(r"CASE\((\w+)\)", table),
-        "one core": re.findall(r"CASE\((\w+)\)", re.sub(r"#if.*?#endif", "", table, flags=re.DOTALL)),
-    }
-    return [(build, name) for build in BUILDS for name in names[build]]
+    """(build, file, name of a case) for each row of the tables; rows within #if are for two cores."""
+    found = []
+    for file in PROGRAMS:
+        table = (HERE / file).read_text().split(" cases[] = {")[1]
+        for build in BUILDS:
+            rows = table if build == "two cores" else re.sub(r"#if.*?#endif", "", table, flags=re.DOTALL)
+            found += [(build, file, name) for name in re.findall(r"CASE\((\w+)\)", rows)]
+    return found
 
 
 @needs_gcc
-@pytest.mark.parametrize(("build", "case"), cases())
-def test_case(programs, build, case):
-    done = subprocess.run([programs[build], case], capture_output=True, text=True, timeout=60)
+@pytest.mark.parametrize(("build", "file", "case"), cases())
+def test_case(programs, build, file, case):
+    done = subprocess.run([programs[build, file], case], capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("ok\n", "")
 
 

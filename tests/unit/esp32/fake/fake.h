@@ -36,6 +36,12 @@ typedef const char *qstr;
 #define MP_QSTR_set "set"
 #define MP_QSTR_get "get"
 #define MP_QSTR_current "current"
+#define MP_QSTR_retained "retained"
+#define MP_QSTR_improvserial "improvserial"
+#define MP_QSTR_SIZE "SIZE"
+#define MP_QSTR_read "read"
+#define MP_QSTR_write "write"
+#define MP_QSTR_take "take"
 
 typedef struct {
     const char *name;
@@ -44,13 +50,26 @@ extern const mp_obj_type_t mp_type_SystemExit, mp_type_ValueError, mp_type_modul
 mp_obj_t mp_obj_new_exception_arg1(const mp_obj_type_t *type, mp_obj_t arg);
 mp_int_t mp_obj_get_int(mp_obj_t value);
 MP_NORETURN void mp_raise_msg_varg(const mp_obj_type_t *type, const char *format, ...);
+MP_NORETURN void mp_raise_ValueError(const char *text);
+
+// A bytes-like object is the address of one of these.
+typedef struct {
+    void *buf;
+    size_t len;
+} mp_buffer_info_t;
+#define MP_BUFFER_READ (1)
+#define MP_BUFFER_WRITE (2)
+void mp_get_buffer_raise(mp_obj_t object, mp_buffer_info_t *info, unsigned int flags);
+mp_obj_t mp_obj_new_bytes(const uint8_t *data, size_t length);
 
 typedef struct {
     mp_obj_t (*zero)(void);
     mp_obj_t (*one)(mp_obj_t);
+    mp_obj_t (*two)(mp_obj_t, mp_obj_t);
 } fake_function_t;
 #define MP_DEFINE_CONST_FUN_OBJ_0(name, function) const fake_function_t name = { .zero = function }
 #define MP_DEFINE_CONST_FUN_OBJ_1(name, function) const fake_function_t name = { .one = function }
+#define MP_DEFINE_CONST_FUN_OBJ_2(name, function) const fake_function_t name = { .two = function }
 typedef struct {
     const char *key;
     mp_obj_t value;
@@ -103,8 +122,35 @@ mp_state_thread_t *mp_thread_get_state(void);
 void mp_sched_lock(void);
 void mp_sched_unlock(void);
 int mp_os_dupterm_rx_chr(void);
+uintptr_t mp_os_dupterm_poll(uintptr_t flags);
 #define MICROPY_BEGIN_ATOMIC_SECTION() (0)
 #define MICROPY_END_ATOMIC_SECTION(state) ((void)(state))
+
+// The console. A chip with two cores has a UART and USB by TinyUSB, one with one core a UART and USB-Serial-JTAG.
+
+typedef struct {
+    uint8_t *buf;
+    uint16_t size, iget, iput;
+} ringbuf_t;
+extern ringbuf_t stdin_ringbuf;
+int ringbuf_get(ringbuf_t *ring);
+int ringbuf_peek(ringbuf_t *ring);
+size_t ringbuf_avail(ringbuf_t *ring);
+extern int mp_interrupt_char;
+#define MICROPY_HW_ENABLE_UART_REPL (1)
+#define MICROPY_HW_USB_CDC (!CONFIG_FREERTOS_UNICORE)
+#define MICROPY_HW_ESP_USB_SERIAL_JTAG (CONFIG_FREERTOS_UNICORE)
+int uart_stdout_tx_strn(const char *text, size_t length);
+void usb_serial_jtag_poll_rx(void);
+void usb_serial_jtag_tx_strn(const char *text, size_t length);
+uintptr_t mp_usbd_cdc_poll_interfaces(uintptr_t flags);
+mp_uint_t mp_usbd_cdc_tx_strn(const char *text, mp_uint_t length);
+int mp_hal_stdin_rx_chr(void);
+uintptr_t mp_hal_stdio_poll(uintptr_t flags);
+mp_uint_t mp_hal_ticks_ms(void);
+#define MP_STREAM_POLL_RD (1)
+#define MP_STREAM_POLL_WR (4)
+#define MICROPY_EVENT_POLL_HOOK fake_wait();
 
 // FreeRTOS
 
@@ -137,6 +183,7 @@ BaseType_t xPortGetCoreID(void);
 
 // ESP-IDF
 
+#define RTC_NOINIT_ATTR
 typedef int esp_err_t;
 MP_NORETURN void esp_exceptions_helper(esp_err_t error);
 uint32_t esp_cpu_get_cycle_count(void);
@@ -160,6 +207,15 @@ extern volatile int fake_spills; // of registers to the stack
 extern volatile int fake_spills_at_unlock; // how many it were when the GIL was given back last
 extern int (*fake_read)(void); // the terminal's stream
 extern volatile int fake_threads; // that run Python
+extern bool fake_held_when_raised; // the GIL, by esp_exceptions_helper()'s caller
+extern esp_eth_mac_t fake_openeth;
+extern int fake_interrupts; // that were typed
+extern char fake_uart[512], fake_usb[512]; // what the console's two lines have sent
+// A millisecond of waiting without the GIL. Raises ValueError in who waits when the clock is at fake_until.
+void fake_wait(void);
+extern TickType_t fake_until;
+// Bytes come in at the console, by interrupt. What the ring has no room for comes when it is asked for.
+void fake_type(const void *data, size_t length);
 
 // Start a Python thread that calls `python(arg)` with the GIL, as modthread.c does. NULL if there is no memory.
 TaskHandle_t fake_start_thread(void (*python)(void *), void *arg);

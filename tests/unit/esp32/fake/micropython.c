@@ -1,6 +1,7 @@
 // MicroPython's core as far as the port meets it: mp_init(), a thread's life, the VM's jump, exceptions.
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fake.h"
 
@@ -31,6 +32,24 @@ void fake_raise(mp_obj_t exception) {
 void mp_raise_msg_varg(const mp_obj_type_t *type, const char *format, ...) {
     (void)format;
     fake_raise(type);
+}
+
+void mp_raise_ValueError(const char *text) {
+    (void)text;
+    fake_raise(&mp_type_ValueError);
+}
+
+void mp_get_buffer_raise(mp_obj_t object, mp_buffer_info_t *info, unsigned int flags) {
+    (void)flags;
+    *info = *(const mp_buffer_info_t *)object;
+}
+
+mp_obj_t mp_obj_new_bytes(const uint8_t *data, size_t length) {
+    mp_buffer_info_t *made = malloc(sizeof(*made) + length);
+    made->buf = made + 1;
+    made->len = length;
+    memcpy(made->buf, data, length);
+    return made;
 }
 
 struct start {

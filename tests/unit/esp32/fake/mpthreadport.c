@@ -2,7 +2,7 @@
 // linker's --wrap works between files only.
 #include <pthread.h>
 
-#include "fake.h"
+#include "maw.h"
 
 volatile int fake_deleted;
 void (*volatile fake_before_lock)(void);
@@ -59,5 +59,24 @@ void mp_sched_unlock(void) {
 }
 
 int mp_os_dupterm_rx_chr(void) {
-    return fake_read();
+    return fake_read ? fake_read() : -1;
 }
+
+uintptr_t mp_os_dupterm_poll(uintptr_t flags) {
+    return fake_read ? flags & MP_STREAM_POLL_RD : 0;
+}
+
+bool fake_held_when_raised;
+
+void esp_exceptions_helper(esp_err_t error) {
+    fake_held_when_raised = maw_gil_held();
+    longjmp(*MP_STATE_THREAD(nlr), error);
+}
+
+#if CONFIG_ETH_USE_OPENETH
+esp_eth_mac_t fake_openeth;
+
+esp_eth_mac_t *esp_eth_mac_new_openeth(const eth_mac_config_t *config) {
+    return config ? &fake_openeth : NULL;
+}
+#endif
