@@ -1,36 +1,81 @@
-"""Brings the network up and keeps it up: the first network of boot.json that answers, else an access point.
+"""Brings Wi-Fi up and keeps it up: the best network of boot.json, for ever, and the board's own access point.
 
-A small state machine that runs as one task on the server's loop:
-
-    start -> connecting -> connected -> (link lost) -> connecting
-                |  no network answered
-                v
-             waiting, with the access point open unless its mode is 'never' -> (pause over) -> connecting
+One task on the server's loop, run(), owns the station. It moves by the table MOVES only; what others want of the
+station (to try a network, to look at the air) it takes from them between two steps. docs/network.md says what the
+states mean, when it tries what, and how long it takes at most.
 """
 
 import os
 from asyncio import sleep_ms
+from time import ticks_add, ticks_diff, ticks_ms
 
 import network
-from esp32 import NVS
 from micropython import const
 
-from . import log
+from . import log, loop, wifi_reasons
+from .access_point import AccessPoint
+from .candidates import Candidate, Candidates
+from .interface import address_of, moved, set_addresses
 
-_ATTEMPT_MS = const(15000)  # WPA2 handshake and DHCP on a slow router
+# (state, event, next state); docs/network.md shows them.
+MOVES = (
+    ("off", "started", "waiting"),
+    ("waiting", "attempt", "connecting"),
+    ("connecting", "connected", "connected"),
+    ("connecting", "wrong password", "waiting"),
+    ("connecting", "not found", "waiting"),
+    ("connecting", "refused", "waiting"),
+    ("connecting", "no answer", "waiting"),
+    ("connecting", "no address", "waiting"),
+    ("connecting", "not possible", "waiting"),
+    ("connecting", "put off", "waiting"),
+    ("connected", "link lost", "waiting"),
+    ("connected", "address lost", "waiting"),
+    ("connected", "put off", "waiting"),
+    ("waiting", "driver failed", "off"),
+    ("connecting", "driver failed", "off"),
+    ("connected", "driver failed", "off"),
+)
+
+# docs/network.md adds these up to the 30 s within which the board is back.
+_ATTEMPT_MS = const(15000)  # association, WPA2 handshake and DHCP on a slow router
 _STALE_MS = const(6000)  # an attempt that fails as the last one did has failed by now: a scan takes 2 to 4 s
+_FRESH_MS = const(2000)  # a look at the air older than this is repeated before an attempt
+_GAP_MS = const(16000)  # at most, from one look at the air to the next; alone, an attempt is that look
+_PAUSE_MIN_MS = const(500)
+_PAUSE_FIRST_MS = const(1000)
+_PAUSE_MAX_MS = const(8000)  # without the jitter, up to a quarter more
+_GUEST_PAUSE_MS = const(120000)  # every attempt takes the access point to other channels, away from a phone
+
 _POLL_MS = const(200)
-_PAUSE_FIRST_S = const(5)
-_PAUSE_MAX_S = const(120)
-_AP_PASSWORD_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # 32, none that looks like another
+_SUPERVISE_MS = const(500)
+_ADDRESS_LOST_MS = const(5000)
+_START_GRACE_MS = const(30000)  # the access point opens then even if not all networks were tried yet
+_LOSS_GRACE_MS = const(60000)
+_REPEAT_MS = const(30000)  # if the access point cannot be opened
+_RESTART_MS = const(5000)
+_AIR_KEPT_MS = const(10000)  # scan() answers from a look at the air that is not older
+_AIR_MAX = const(24)  # networks
+_SCAN_PATIENCE_MS = const(30000)
+_TRIAL_PATIENCE_MS = const(60000)
+_OPEN_SECURITY = (0, 9)  # wifi_auth_mode_t: none, and OWE, which asks for no password
+
+
+class _Trial:
+    """A network that somebody wants tried, and what came of it: None while that is open, else as try_network()."""
+
+    def __init__(self, ssid, password):
+        self.candidate = Candidate(ssid, password)
+        self.result = None
 
 
 class NetworkService:
     """`settings` is device.config['wifi'], `hostname` the board's name (at most 32 characters).
 
-    state     'off', 'connecting', 'connected' or 'waiting'
-    ssid      the network in use, or being tried
+    state     'off', 'waiting', 'connecting' or 'connected'
+    ssid      the network in use, or the one that was tried last
     problem   why there is no connection, in words, or ''
+    settled   whether it is known if there is a connection: the first round over all networks has ended
     """
 
     kind = "wifi"
@@ -39,13 +84,30 @@ class NetworkService:
         self.state = "off"
         self.ssid = ""
         self.problem = ""
-        self.ap_ssid = ""
-        self.settled = False  # whether the first round over all networks has ended
+        self.settled = False
         self._settings = settings
         self._hostname = hostname
+        self._candidates = Candidates(settings["networks"])
+        self._access_point = AccessPoint(settings["ap"], hostname)
         self._station = None
-        self._ap = None
-        self._pause_s = _PAUSE_FIRST_S
+        self._current = None  # the Candidate in use, or being tried
+        self._failed = 0  # attempts since the last connection
+        self._look_at = None  # ticks of the last look at the air, or of the attempt that was one
+        self._air = None  # what it showed, for scan()
+        self._next_at = None  # ticks of the next attempt
+        self._fallback_at = 0  # ticks when the access point opens
+        self._trial = None
+        self._scan_wanted = False
+        self._renewed = False  # by use()
+        self._connected_s = None  # uptime
+        self._lost = None  # (ssid, problem, uptime, channel) of the last connection that was lost
+        self._away = False  # there was none since
+        self._channel = None
+
+    @property
+    def ap_ssid(self):
+        """The name of the access point while it is open, else ''."""
+        return self._access_point.ssid
 
     def prepare(self):
         """Name, country and the interface objects: before sockets can be used. Called once, before run().
@@ -54,99 +116,249 @@ class NetworkService:
         """
         if not hasattr(network, "WLAN"):
             raise OSError("this firmware has neither Wi-Fi nor an Ethernet port")
+        # DHCP hears it at each connect() (network_wlan.c:347), mDNS at the first connection since power-on (:194).
         network.hostname(self._hostname)
         if self._settings["country"]:
             network.country(self._settings["country"])
         self._station = network.WLAN(network.WLAN.IF_STA)
-        self._ap = network.WLAN(network.WLAN.IF_AP)
+        self._access_point.prepare()
 
     async def run(self):
-        """The task: never returns while there is something to supervise."""
-        networks = self._settings["networks"]
-        mode = self._settings["ap"]["mode"]
-        if mode == "always" or (mode == "fallback" and not networks):
-            self._open_ap()
-        if not networks:
-            self.problem = "boot.json names no network"
-            self.settled = True
-            return
-        self._station.active(True)
+        """The task: never returns."""
+        if self._access_point.mode == "always":
+            self._access_point.open()
         while True:
-            if await self._connect_any(networks):
-                self._pause_s = _PAUSE_FIRST_S
-                if mode != "always":
-                    self._close_ap()
+            if self.state != "off":
+                self._move("driver failed")
+            try:
+                await self._live()
+            except (OSError, RuntimeError) as error:
+                log.exception("Wi-Fi", error)
+                self.problem = "the Wi-Fi driver failed: %s" % error
                 self.settled = True
-                await self._while_connected()
-                log.warning("the link to %s is lost", self.ssid)
-                continue
-            if mode == "fallback":
-                self._open_ap()
-            self.settled = True
-            self.state = "waiting"
-            await sleep_ms(self._pause_s * 1000)
-            self._pause_s = min(self._pause_s * 2, _PAUSE_MAX_S)
+                try:
+                    self._station.active(False)
+                except (OSError, RuntimeError):
+                    pass  # it does not run, which is what was wanted
+            await sleep_ms(_RESTART_MS)
+
+    # What others may call, on the loop's thread.
 
     def address(self):
         """The board's IPv4 address as text: the station's, else the access point's, else ''."""
-        for interface in (self._station, self._ap):
-            if interface is not None and interface.active() and interface.isconnected():
-                address = interface.ipconfig("addr4")[0]
-                if address != "0.0.0.0":
-                    return address
-        # An access point counts as connected only while a station is there.
-        return self._ap.ipconfig("addr4")[0] if self.ap_ssid else ""
+        try:
+            return address_of(self._station) or self.ap_address()
+        except (OSError, RuntimeError):
+            return ""  # the driver does not run
+
+    def ap_address(self):
+        """The access point's IPv4 address as text while it is open, else ''."""
+        return self._access_point.address()
+
+    def ap_password(self):
+        """The access point's password, open or not."""
+        return self._access_point.password()
 
     def rssi(self):
         """Signal of the network in use in dBm, or None."""
         try:
             return self._station.status("rssi") if self.state == "connected" else None
-        except OSError:
+        except (OSError, RuntimeError):
             return None
 
-    async def _connect_any(self, networks):
-        for entry in networks:
-            self.ssid = entry["ssid"]
-            self.state = "connecting"
-            self.problem = await self._connect(entry)
-            if not self.problem:
-                self.state = "connected"
-                log.info("connected to %s as %s", self.ssid, self.address())
-                return True
-            log.warning("network %s: %s", self.ssid, self.problem)
-        return False
+    def describe(self):
+        """The values of /api/status, as docs/network.md lists them; times in seconds."""
+        connected = self.state == "connected"
+        lost = self._lost
+        waits = None
+        if self.state == "waiting" and self._next_at is not None:
+            waits = max(0, (ticks_diff(self._next_at, ticks_ms()) + 999) // 1000)
+        return {
+            "kind": self.kind,
+            "state": self.state,
+            "ssid": self.ssid,
+            "accessPoint": self.ap_ssid,
+            "guests": self._access_point.guests(),
+            "problem": self.problem,
+            "rssi": self.rssi(),
+            "channel": self._channel if connected else None,
+            "mac": self._station.config("mac").hex(":"),
+            "gateway": self._station.ipconfig("gw4") if connected else "",
+            "attempts": self._failed,
+            "nextAttempt": waits,
+            "connectedFor": loop.uptime_s - self._connected_s if connected else None,
+            "lastLoss": lost and {"ssid": lost[0], "problem": lost[1], "ago": loop.uptime_s - lost[2]},
+            "networks": [{"ssid": known.ssid, "problem": known.problem} for known in self._candidates],
+        }
 
-    async def _connect(self, entry):
-        """'' when connected, else what went wrong in words."""
+    def use(self, networks):
+        """Take over the list wifi.networks of new settings. A connection that there is stays."""
+        self._candidates = Candidates(networks)
+        self._failed = 0
+        self._renewed = True
+
+    async def try_network(self, ssid, password):
+        """Try a network: '' if the board is connected to it now, else what went wrong in words.
+
+        The access point, if it is open, stays so during it and for two minutes after success. Before others are
+        tried again the network that works goes before those of the list, until use() brings a new one.
+        """
+        while self._trial is not None:
+            await sleep_ms(_POLL_MS)
+        trial = self._trial = _Trial(ssid, password)
+        try:
+            await self._until(lambda: trial.result is not None, _TRIAL_PATIENCE_MS)
+        finally:
+            if self._trial is trial:
+                self._trial = None
+        return "the network service does not answer" if trial.result is None else trial.result
+
+    async def scan(self):
+        """The networks in the air, the strongest first: a list of {"ssid", "rssi": dBm, "lock": bool}, one per name.
+
+        Looking takes about two seconds, in which the server answers nobody. An attempt to connect is put off for it.
+        """
+        if self._air is None or ticks_diff(ticks_ms(), self._look_at) > _AIR_KEPT_MS:
+            self._scan_wanted = True
+            await self._until(lambda: not self._scan_wanted, _SCAN_PATIENCE_MS)
+        return [{"ssid": ssid, "rssi": rssi, "lock": lock} for ssid, rssi, lock in self._air or ()]
+
+    async def _until(self, condition, patience_ms):
+        start = ticks_ms()
+        while not condition() and ticks_diff(ticks_ms(), start) < patience_ms:
+            await sleep_ms(_POLL_MS)
+
+    # The task's own.
+
+    def _move(self, event):
+        self.state = moved(MOVES, self.state, event)
+
+    async def _live(self):
+        """From a driver that is off to one that has failed, which raises OSError or RuntimeError."""
+        self._station.active(True)
+        self._move("started")
+        self._fallback_at = ticks_add(ticks_ms(), _START_GRACE_MS)
+        while True:
+            self._renewed = False
+            if self._trial is not None:
+                await self._try(self._trial)
+            elif len(self._candidates):
+                await self._turn()
+            else:
+                self.problem = "boot.json names no network"
+                self._fallback_at = ticks_ms()
+                await self._rest(None)
+
+    async def _turn(self):
+        """One attempt with the network that is to be tried next, and what comes after it."""
+        several = len(self._candidates) > 1
+        if several and (self._look_at is None or ticks_diff(ticks_ms(), self._look_at) > _FRESH_MS):
+            self._look()
+        candidate = self._candidates.first()
+        if not several:
+            self._look_at = ticks_ms()
+        event, problem = await self._attempt(candidate)
+        if event == "connected":
+            await self._supervise()
+        elif event == "put off":
+            if self._scan_wanted:
+                self._look()
+        else:
+            news = self._candidates.failed(candidate, problem, event == "wrong password")
+            log.write(log.WARNING if news else log.DEBUG, "network %s: %s", candidate.ssid, problem)
+            self.problem = problem
+            self._failed += 1
+            if self._failed >= len(self._candidates) and not self.settled:
+                self._fallback_at = ticks_ms()  # the first round has ended
+            await self._rest(self._pause_ms())
+
+    def _pause_ms(self):
+        """Until the next attempt: little in the first round, then growing, and never longer than the bound allows."""
+        rounds = self._failed - len(self._candidates)
+        if rounds < 0:
+            return _POLL_MS
+        pause = min(_PAUSE_FIRST_MS << min(rounds, 8), _PAUSE_MAX_MS)
+        pause += pause * os.urandom(1)[0] // 1024
+        left = _GAP_MS - ticks_diff(ticks_ms(), self._look_at)
+        return max(_PAUSE_MIN_MS, min(pause, left))
+
+    async def _try(self, trial):
+        event, problem = await self._attempt(trial.candidate, trial)
+        if event == "connected":
+            trial.result = ""
+            self._access_point.connected(hold=True)
+        else:
+            trial.result = problem
+            log.warning("network %s: %s", trial.candidate.ssid, problem)
+            self.problem = problem
+        if self._trial is trial:
+            self._trial = None
+        if event == "connected":
+            await self._supervise()
+        elif self._failed:
+            # Not at once, if there was no connection before either: a phone on the access point wants to read this.
+            await self._rest(self._pause_ms())
+
+    async def _attempt(self, candidate, trial=None):
+        """(event, problem): ('connected', ''), or why it is not, as an event of MOVES and in words."""
+        self._move("attempt")
+        self._current = candidate
+        self.ssid = candidate.ssid
+        self._next_at = None
+        event, problem = await self._join(candidate, trial)
+        if event != "connected":
+            # Else it might still come to a connection that nobody waits for.
+            await self._leave()
+        self._move(event)
+        return event, problem
+
+    async def _join(self, candidate, trial):
         station = self._station
-        await self._disconnect()
+        await self._leave()
         try:
             # One attempt tells what is wrong; repeating is the task's own work.
             station.config(reconnects=0)
-            self._set_addresses()
+            set_addresses(station, self._settings["static"])
             # What the last attempt ended with stays the status until this one has ended, too.
             before = station.status()
-            station.connect(entry["ssid"], entry["password"])
+            station.connect(candidate.ssid, candidate.password)
         except (OSError, RuntimeError) as error:
-            return "cannot be tried (%s)" % error
-        problem = ""
-        for waited in range(0, _ATTEMPT_MS, _POLL_MS):
-            if station.isconnected():
-                return ""
-            status = station.status()
-            problem = _FAILURES.get(status, "")
-            if problem and (status != before or waited >= _STALE_MS):
-                break
+            return "not possible", "cannot be tried (%s)" % error
+        start = ticks_ms()
+        while True:
             await sleep_ms(_POLL_MS)
-        # Else it might still come to a connection that nobody waits for.
-        await self._disconnect()
-        return problem or "no address within %d s" % (_ATTEMPT_MS // 1000)
+            self._access_point.watch()
+            waited = ticks_diff(ticks_ms(), start)
+            if station.isconnected():
+                return "connected", ""
+            code = station.status()
+            if wifi_reasons.is_reason(code) and (
+                code != before or not wifi_reasons.stays(code) or waited >= _STALE_MS and not self._associated()
+            ):
+                return wifi_reasons.failure(code)
+            if waited >= _ATTEMPT_MS:
+                if self._associated():
+                    return "no address", "no address: its DHCP server does not answer"
+                return "no answer", "it does not answer"
+            if self._interrupted(trial) or self._scan_wanted and trial is None:
+                return "put off", ""
 
-    async def _disconnect(self):
+    def _interrupted(self, trial):
+        """Whether there is something that goes before what is being done, which is `trial` or None."""
+        return self._renewed or self._trial is not None and self._trial is not trial
+
+    def _associated(self):
+        """Whether an access point has taken the station in, with an address or without."""
+        try:
+            self._station.status("rssi")
+        except (OSError, RuntimeError):
+            return False
+        return True
+
+    async def _leave(self):
         """Leave the network, or end the attempt to join one, and give the driver the time for it.
 
-        connect() during an attempt raises in MicroPython v1.28.0 without having taken the GIL back
-        (ports/esp32/network_wlan.c:351), after which two threads run Python at the same time.
+        connect() during an attempt raises.
         """
         idle = self._station.status() == network.STAT_IDLE
         try:
@@ -156,69 +368,117 @@ class NetworkService:
         if not idle:
             await sleep_ms(_POLL_MS)
 
-    def _set_addresses(self):
-        static = self._settings["static"]
-        if not static["ip"]:
-            return
-        self._station.ipconfig(addr4=(static["ip"], static["netmask"] or "255.255.255.0"))
-        if static["gateway"]:
-            self._station.ipconfig(gw4=static["gateway"])
-        if static["dns"] or static["gateway"]:
-            network.ipconfig(dns=static["dns"] or static["gateway"])
-
-    async def _while_connected(self):
-        while self._station.isconnected():
-            await sleep_ms(1000)
-
-    def _open_ap(self):
-        if self.ap_ssid:
-            return
-        settings = self._settings["ap"]
-        ssid = settings["ssid"] or self._hostname
+    def _look(self):
+        """Look at the air, which blocks the loop for about two seconds: for the candidates and for scan()."""
+        self._scan_wanted = False
+        found = {}  # name: (dBm, whether it needs a password)
+        nameless = False
         try:
-            self._ap.active(True)
-            self._ap.config(ssid=ssid, security=network.WLAN.SEC_WPA2, password=ap_password(settings))
-        except OSError as error:
-            log.error("the access point cannot be opened: %s", error)
-            return
-        self.ap_ssid = ssid
-        log.warning("access point %s is on", ssid)
+            for name, _, _, rssi, security, _ in self._station.scan():
+                if not name:
+                    nameless = True
+                elif name not in found or found[name][0] < rssi:
+                    found[name] = rssi, security not in _OPEN_SECURITY
+        except (OSError, RuntimeError) as error:
+            log.warning("cannot look at the air: %s", error)
+        self._look_at = ticks_ms()
+        air = []
+        for name, (rssi, lock) in found.items():
+            try:
+                air.append((str(name, "utf-8"), rssi, lock))
+            except UnicodeError:
+                pass  # boot.json and forms have no way to write it
+        air.sort(key=lambda entry: -entry[1])
+        if len(self._candidates) > 1:
+            self._candidates.look({ssid: rssi for ssid, rssi, _ in air}, nameless)
+        self._air = air[:_AIR_MAX]
 
-    def _close_ap(self):
-        if self.ap_ssid:
-            self.ap_ssid = ""
-            self._ap.active(False)
+    async def _supervise(self):
+        """From the moment that there is a connection until it is lost, or given up for something else."""
+        station = self._station
+        self._note_connection()
+        without = None  # ticks since when there is no address
+        while True:
+            await sleep_ms(_SUPERVISE_MS)
+            self._access_point.watch()
+            if not station.isconnected():
+                event, problem = "link lost", wifi_reasons.loss(station.status())
+                break
+            now = ticks_ms()
+            if address_of(station):
+                without = None
+            elif without is None:
+                without = now
+            elif ticks_diff(now, without) >= _ADDRESS_LOST_MS:
+                event, problem = "address lost", "the address is lost: its DHCP server gives no other"
+                break
+            if self._trial is not None:
+                event, problem = "put off", ""
+                break
+            if self._scan_wanted:
+                self._look()
+            elif self._air is not None and ticks_diff(now, self._look_at) > _AIR_KEPT_MS:
+                self._air = None
+        self._move(event)
+        self._access_point.lost()
+        self._fallback_at = ticks_add(ticks_ms(), _LOSS_GRACE_MS)
+        if event != "put off":
+            self.problem = problem
+            self._lost = self.ssid, problem, loop.uptime_s, self._channel
+            self._away = True
+            log.warning("the link to %s is lost: %s" if event == "link lost" else "%s: %s", self.ssid, problem)
 
-
-def ap_password(settings):
-    """The access point's password: of boot.json, else one of this device's own, made once and kept in NVS."""
-    if settings["password"]:
-        return settings["password"]
-    store = NVS("network")
-    buffer = bytearray(16)
-    try:
-        return str(buffer[: store.get_blob("ap", buffer)], "utf-8")
-    except OSError:
-        password = "".join(_AP_PASSWORD_LETTERS[byte & 31] for byte in os.urandom(10))
+    def _note_connection(self):
+        """All that is reset, remembered and logged when there is a connection."""
         try:
-            store.set_blob("ap", password)
-            store.commit()
-        except OSError as error:
-            log.warning("the access point's password cannot be kept: %s", error)
-        return password
+            channel = self._station.config("channel")
+        except (OSError, RuntimeError):
+            channel = None
+        after = ""
+        if self._away and self._lost[0] == self.ssid:
+            seconds = loop.uptime_s - self._lost[2]
+            if not self._failed and channel != self._lost[3]:
+                # MicroPython does not tell the BSSID of the access point.
+                after = ", by another access point: channel %s after %s" % (channel, self._lost[3])
+            else:
+                after = ", again after %d s" % seconds
+        log.info("connected to %s as %s%s", self.ssid, self.address(), after)
+        self._away = False
+        self._channel = channel
+        self._connected_s = loop.uptime_s
+        self._failed = 0
+        self.problem = ""
+        self._candidates.connected(self._current)
+        self._access_point.connected()
+        self.settled = True
 
+    async def _rest(self, pause_ms):
+        """Wait until the next attempt, or for ever if `pause_ms` is None; longer while a phone is on the access point.
 
-def _failures():
-    words = {
-        "STAT_WRONG_PASSWORD": "wrong password",
-        "STAT_NO_AP_FOUND": "not found",
-        "STAT_NO_AP_FOUND_IN_AUTHMODE_THRESHOLD": "its security is weaker than asked for",
-        "STAT_HANDSHAKE_TIMEOUT": "wrong password, or its signal is too weak",
-        "STAT_ASSOC_FAIL": "refused the connection",
-        "STAT_CONNECT_FAIL": "refused the connection",
-    }
-    # Which of them exist depends on the port.
-    return {getattr(network, name): text for name, text in words.items() if hasattr(network, name)}
+        Ends at once when somebody wants a network tried, or has brought other networks.
+        """
+        start = ticks_ms()
+        while not self._interrupted(None):
+            opened = self._open_access_point()
+            if opened or pause_ms is None or self._failed >= len(self._candidates):
+                self.settled = True
+            step = _POLL_MS
+            guests = self._access_point.watch()
+            if pause_ms is not None:
+                pause = _GUEST_PAUSE_MS if guests else pause_ms
+                self._next_at = ticks_add(start, pause)
+                step = min(step, ticks_diff(self._next_at, ticks_ms()))
+                if step <= 0:
+                    return
+            if self._scan_wanted:
+                self._look()
+            await sleep_ms(step)
 
-
-_FAILURES = _failures()
+    def _open_access_point(self):
+        """Open it when it is time for it. Whether it was opened now."""
+        access_point = self._access_point
+        now = ticks_ms()
+        if access_point.mode == "never" or access_point.state != "closed" or ticks_diff(now, self._fallback_at) < 0:
+            return False
+        self._fallback_at = ticks_add(now, _REPEAT_MS)
+        return access_point.open()

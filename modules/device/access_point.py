@@ -1,0 +1,133 @@
+"""The board's own access point: opens when it is asked for, and closes by itself some time after it is not needed."""
+
+import os
+from time import ticks_add, ticks_diff, ticks_ms
+
+import network
+from esp32 import NVS
+from micropython import const
+
+from . import log
+from .interface import moved
+
+_LINGER_MS = const(120000)  # for a phone that is on it to see what came of the setup
+_GUEST_MS = const(60000)  # a phone that was there by then comes back: the access point moves to the network's channel
+_PASSWORD_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # 32, none that looks like another
+
+# (state, event, next state); docs/network.md shows them.
+MOVES = (
+    ("closed", "open", "open"),
+    ("open", "close", "closed"),
+    ("open", "linger", "lingering"),
+    ("lingering", "connection lost", "open"),
+    ("lingering", "close", "closed"),
+)
+
+
+class AccessPoint:
+    """`settings` is device.config['wifi']['ap'], `hostname` its name if they have none.
+
+    state   'closed', 'open', or 'lingering': open, but the station is connected, so that it closes soon
+    ssid    its name while it is not closed, else ''
+    mode    'fallback', 'always' or 'never'
+    """
+
+    def __init__(self, settings, hostname):
+        self.state = "closed"
+        self.ssid = ""
+        self.mode = settings["mode"]
+        self._settings = settings
+        self._name = settings["ssid"] or hostname
+        self._interface = None
+        self._guest_seen = None  # ticks
+        self._closes = 0  # ticks, while lingering
+
+    def prepare(self):
+        """The interface object; one that was open before a soft reset is closed. OSError where there is no Wi-Fi."""
+        self._interface = network.WLAN(network.WLAN.IF_AP)
+        if self._interface.active():
+            self._interface.active(False)
+
+    def open(self):
+        """Open it if its mode allows. False if that failed, which is logged."""
+        if self.mode == "never" or self.state == "open":
+            return True
+        if self.state == "lingering":
+            self.state = moved(MOVES, self.state, "connection lost")
+            return True
+        try:
+            self._interface.active(True)
+            self._interface.config(ssid=self._name, security=network.WLAN.SEC_WPA2, password=self.password())
+        except (OSError, RuntimeError) as error:
+            log.error("the access point cannot be opened: %s", error)
+            return False
+        self.state = moved(MOVES, self.state, "open")
+        self.ssid = self._name
+        self._guest_seen = None
+        log.warning("access point %s is on", self.ssid)
+        return True
+
+    def connected(self, hold=False):
+        """The station has a connection: close at once, but later with `hold` or if somebody was here just now."""
+        if self.mode == "always" or self.state != "open":
+            return
+        now = ticks_ms()
+        self.watch()
+        if hold or self._guest_seen is not None and ticks_diff(now, self._guest_seen) < _GUEST_MS:
+            self.state = moved(MOVES, self.state, "linger")
+            self._closes = ticks_add(now, _LINGER_MS)
+        else:
+            self._close()
+
+    def lost(self):
+        """The station has lost its connection: one that would have been closed stays."""
+        if self.state == "lingering":
+            self.state = moved(MOVES, self.state, "connection lost")
+
+    def watch(self):
+        """To be called about every second. Whether somebody is on it."""
+        if self.state == "closed":
+            return False
+        if self.state == "lingering" and ticks_diff(ticks_ms(), self._closes) >= 0:
+            self._close()
+            return False
+        guests = self._interface.isconnected()
+        if guests:
+            self._guest_seen = ticks_ms()
+        return guests
+
+    def guests(self):
+        """How many stations are on it."""
+        return len(self._interface.status("stations")) if self.state != "closed" else 0
+
+    def address(self):
+        """Its IPv4 address as text while it is not closed, else ''."""
+        return self._interface.ipconfig("addr4")[0] if self.state != "closed" else ""
+
+    def password(self):
+        """What a phone has to enter."""
+        return ap_password(self._settings)
+
+    def _close(self):
+        self.state = moved(MOVES, self.state, "close")
+        log.info("access point %s is off", self.ssid)
+        self.ssid = ""
+        self._interface.active(False)
+
+
+def ap_password(settings):
+    """The access point's password: of boot.json, else one of this device's own, made once and kept in NVS."""
+    if settings["password"]:
+        return settings["password"]
+    store = NVS("network")
+    buffer = bytearray(16)
+    try:
+        return str(buffer[: store.get_blob("ap", buffer)], "utf-8")
+    except OSError:
+        password = "".join(_PASSWORD_LETTERS[byte & 31] for byte in os.urandom(10))
+        try:
+            store.set_blob("ap", password)
+            store.commit()
+        except OSError as error:
+            log.warning("the access point's password cannot be kept: %s", error)
+        return password
