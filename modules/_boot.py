@@ -7,27 +7,68 @@ boot.py and main.py from the filesystem.
 import gc
 import sys
 
-try:
-    from device import storage
+# Modules that are loaded when they are first needed stay for good, so they must not come to lie behind garbage: with
+# large holes left, a page or a program still finds room. Bytes allocated from one collection to the next.
+_GARBAGE_MAX = 32 * 1024
 
-    storage.mount()
-except Exception as error:
-    print("filesystem:")
-    sys.print_exception(error)
-gc.collect()
 
-try:
-    import device
-
-    device.start()
-except Exception as error:
-    print("device.start:")
-    sys.print_exception(error)
+def _attempt(title, function):
+    """Call `function`; what it raises is printed. Returns whether it raised nothing."""
     try:
-        from device import slots
-
-        # An update that cannot even start its services is not worth waiting for.
-        slots.give_up()
+        function()
+        return True
     except Exception as error:
+        print(title + ":")
         sys.print_exception(error)
-gc.collect()
+    finally:
+        gc.collect()
+    return False
+
+
+def _begin():
+    from device import recovery, watchdog
+
+    recovery.begin()
+    watchdog.begin()
+
+
+def _mount():
+    from device import recovery, storage
+
+    recovery.at("the filesystem")
+    storage.mount(recovery.mountable())
+    recovery.at("the boot script")
+
+
+def _start():
+    import device
+    from device import recovery, watchdog
+
+    if recovery.step == recovery.REPL_ONLY:
+        watchdog.hand_over()
+        recovery.repl_only()
+    else:
+        device.start()
+
+
+def _give_up():
+    from device import slots
+
+    # An update that cannot even start its services is not worth waiting for.
+    slots.give_up()
+    print("Without services the watchdog starts the board anew in a minute: device.recovery.stay() keeps it as it is.")
+
+
+def _end():
+    from device import recovery
+
+    recovery.hide_programs()
+    recovery.booted()
+
+
+gc.threshold(_GARBAGE_MAX)
+_attempt("recovery", _begin)
+_attempt("filesystem", _mount)
+if not _attempt("device.start", _start):
+    _attempt("update", _give_up)
+_attempt("boot", _end)

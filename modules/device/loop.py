@@ -17,7 +17,7 @@ from asyncio import core
 
 from micropython import const
 
-from . import log
+from . import log, watchdog
 
 _TICK_MS = const(20)  # how long a call from another thread may wait for the loop
 _WAIT_MS = const(10)  # not below a FreeRTOS tick: shorter sleeps are busy waits
@@ -147,6 +147,7 @@ def stop():
         if time.ticks_diff(deadline, time.ticks_ms()) < 0:
             raise RuntimeError("the server's thread does not stop")
         time.sleep_ms(_WAIT_MS)
+    watchdog.hand_over()
 
 
 def call(coro):
@@ -231,6 +232,7 @@ async def _tend():
         if time.ticks_diff(time.ticks_ms(), second) >= 1000:
             second = time.ticks_add(second, 1000)
             uptime_s += 1
+            watchdog.feed()
             _sweep()
         await core.sleep_ms(_TICK_MS)
 

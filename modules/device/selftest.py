@@ -1,43 +1,111 @@
-"""The self-test of an update: confirms the new firmware once it works, and goes back if it does not within minutes.
+"""The self-test of each start: the board can be reached, its server answers, and there is memory to work with.
 
-It works when the board can be reached as it could be when it took the update: it has an address, of a network or as
-an access point, and the server answers a request. Until then the boot loader takes any reset for a failure.
+Reached means an address, of a network or as an access point. When it passes, the boot counter is cleared, the settings
+in force are kept as the last good ones, and an update is confirmed. An update that does not get there in minutes is
+given up: until then the boot loader takes any reset for a failure. Where only the server does not answer, the next step
+of recovery.py may help; where only an address is missing, nothing but waiting does.
 """
 
 import asyncio
+import gc
 from asyncio import sleep_ms
 
+import esp32
 import machine
-from esp32 import Partition
 from micropython import const
 
 import device
 
-from . import boot, log
+from . import boot, log, recovery, slots
 
 _PAUSE_MS = const(1000)
+_PAUSE_LATE_MS = const(5000)
 _PATIENCE_S = const(300)  # a router that restarts as well is back by then
+_SILENCE_S = const(120)  # for a server that does not answer
 _ANSWER_S = const(5)
+# A request, a page of ours and an update take less than half of this.
+_FREE_MIN = const(16 * 1024)
+# In one piece, outside MicroPython's heap: lwIP's and Wi-Fi's packets are 1.6 KB each, some of them at a time.
+_BLOCK_MIN = const(8 * 1024)
 
 
 async def run():
-    """A service for an image on trial: returns when it is confirmed, resets the board when time is up."""
-    for _ in range(_PATIENCE_S):
-        problem = await failure()
+    """A service: returns when the start has succeeded, resets the board when it never will."""
+    trial = slots.pending()
+    passes = silent = 0
+    answered = False
+    while True:
+        unreachable = _without_address()
+        silence = ""
+        # Without an address it is asked until it has answered, and then once more when there is one.
+        if not (unreachable and answered):
+            silence = await _silence()
+            answered = not silence
+        problem = unreachable or silence or memory()
         if not problem:
-            Partition.mark_app_valid_cancel_rollback()
-            log.info("the update to %s is confirmed", boot.VERSION)
-            return
-        await sleep_ms(_PAUSE_MS)
-    log.error("the update is given up: %s", problem)
-    machine.reset()
+            if trial:
+                _confirm()
+                trial = False
+            if recovery.settled():
+                _keep()
+                return
+        else:
+            recovery.settled()
+        silent = silent + 1 if silence else 0
+        passes += 1
+        if trial and passes >= _PATIENCE_S:
+            log.error("the update is given up: %s", problem)
+            recovery.intended()
+            machine.reset()
+        if silent >= _SILENCE_S and not trial and recovery.kept:
+            log.error("starting anew: %s", silence)
+            recovery.failed()
+            machine.reset()
+        await sleep_ms(_PAUSE_MS if passes < _PATIENCE_S else _PAUSE_LATE_MS)
 
 
 async def failure():
     """What keeps the board from working, in words; '' when it works."""
+    return _without_address() or await _silence() or memory()
+
+
+def memory():
+    """What memory lacks, in words, or ''."""
+    gc.collect()
+    block = max(region[2] for region in esp32.idf_heap_info(esp32.HEAP_DATA))
+    # MicroPython's heap grows into that block when it is full (MICROPY_GC_SPLIT_HEAP_AUTO).
+    free = gc.mem_free() + block
+    if free < _FREE_MIN:
+        return "only %d bytes of memory are free" % free
+    if block < _BLOCK_MIN:
+        return "only %d bytes of memory in one piece are left for the network" % block
+    return ""
+
+
+def _confirm():
+    esp32.Partition.mark_app_valid_cancel_rollback()
+    log.info("the update to %s is confirmed", boot.VERSION)
+
+
+def _keep():
+    recovery.succeeded()
+    recovery.show_files()
+    if recovery.step:
+        return  # what runs are the last good settings
+    from . import bootjson, rescue
+
+    bootjson.keep_good()
+    if bootjson.source == "boot.json":
+        rescue.keep(device.config)
+
+
+def _without_address():
     service = boot.network_service
-    if not service or not service.address():
-        return "the board has no address"
+    return "" if service and service.address() else "the board has no address"
+
+
+async def _silence():
+    """Why the server does not answer, in words, or ''."""
     if not device.server.running:
         return "the server does not run"
     try:

@@ -13,17 +13,21 @@ from . import log
 
 _BLOCK_SIZE = 4096
 _MAGIC = b"littlefs"
-_REMEDY = "to start anew with an empty one: from device import storage; storage.format()"
+_REMEDY = "mend it at /repair, or empty it: from device import storage; storage.format()"
+LOST = ("damaged", "empty", "missing")  # states in which the board has no files
 
 # What mount() found: "ok", "new" (was erased, has been formatted), "empty" (its files are gone, read-only),
 # "damaged" (cannot be mounted), "missing" (no such partition).
 state = "missing"
 
 
-def mount():
-    """Mount the partition at '/', set and return `state`; never raises for what is in the flash."""
+def mount(sound=True):
+    """Mount the partition at '/', set and return `state`; never raises for what is in the flash.
+
+    Not `sound`: the last start ended in this, so it is not tried and counts as damaged.
+    """
     global state
-    state = _mount()
+    state = _mount() if sound else "damaged"
     if state == "damaged":
         log.error("the filesystem is damaged and was left as it is; %s", _REMEDY)
     elif state == "empty":
@@ -61,10 +65,14 @@ def _mount():
         format()
         return "new"
     # Asked of the filesystem itself: os.listdir("/") also lists what else is mounted.
-    filled = any(True for _entry in filesystem.ilistdir("/"))
-    if filled:
-        _set_mark(1)
-    lost = not filled and _mark() and not _both_superblocks(block_device)
+    try:
+        filled = any(True for _entry in filesystem.ilistdir("/"))
+    except OSError:
+        lost = True  # it mounts, but its root cannot be read
+    else:
+        if filled:
+            _set_mark(1)
+        lost = not filled and _mark() and not _both_superblocks(block_device)
     vfs.mount(filesystem, "/", readonly=bool(lost))
     return "empty" if lost else "ok"
 

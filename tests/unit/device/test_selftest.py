@@ -1,4 +1,6 @@
-"""The self-test of an update: what it waits for, when it confirms, when it gives up."""
+"""The self-test of a start: what it waits for, what it confirms and keeps, when it gives up."""
+
+import pytest
 
 from unit.device import vm
 
@@ -10,7 +12,11 @@ class Partition:
     def mark_app_valid_cancel_rollback():
         events.append("confirmed")
 class esp32:
-    pass
+    HEAP_DATA = 4
+    block = 100000
+    @staticmethod
+    def idf_heap_info(capabilities):
+        return [(200000, 120000, esp32.block, 90000), (20000, 9000, 5000, 4000)]
 class machine:
     @staticmethod
     def reset():
@@ -19,11 +25,35 @@ class machine:
 class boot:
     VERSION = "2.0"
     network_service = None
+class slots:
+    trial = True
+    @staticmethod
+    def pending():
+        return slots.trial
+class recovery:
+    step = 0
+    kept = True
+    @staticmethod
+    def settled():
+        return True
+for name in ("succeeded", "failed", "intended", "show_files"):
+    setattr(recovery, name, staticmethod(lambda name=name: events.append(name)))
+class bootjson:
+    source = "boot.json"
+    @staticmethod
+    def keep_good():
+        events.append("kept")
+class rescue:
+    @staticmethod
+    def keep(config):
+        events.append("rescued")
 esp32.Partition = Partition
 sys.modules["esp32"] = esp32
 sys.modules["machine"] = machine
 import device
-sys.modules["device.boot"] = device.boot = boot
+for part in (boot, slots, recovery, bootjson, rescue):
+    sys.modules["device." + part.__name__] = part
+    setattr(device, part.__name__, part)
 from device import log, selftest
 
 class Network:
@@ -74,7 +104,8 @@ async def ask(port):
     return b"HTTP/1.1 200 OK"
 asyncio.run(main())
 """
-    assert run(program, tmp_path) == ["[]", "['confirmed'] 3 ['the update to 2.0 is confirmed']"]
+    good = "'succeeded', 'show_files', 'kept', 'rescued'"
+    assert run(program, tmp_path) == ["[]", f"['confirmed', {good}] 3 ['the update to 2.0 is confirmed']"]
 
 
 def test_asks_the_server_itself(tmp_path):
@@ -104,7 +135,7 @@ try:
 except SystemExit:
     end()
 """
-    assert run(program, tmp_path) == ["['reset'] 300 ['the update is given up: the board has no address']"]
+    assert run(program, tmp_path) == ["['intended', 'reset'] 299 ['the update is given up: the board has no address']"]
 
 
 def test_what_counts_as_an_answer(tmp_path):
@@ -130,3 +161,114 @@ print(asyncio.run(selftest.failure()))
         "the server answers b''",
         "the board has no address",
     ]
+
+
+READY = """
+network.ready = Server.running = True
+slots.trial = False
+async def ask(port):
+    return b"HTTP/1.1 200 OK"
+selftest._ask = ask
+"""
+
+
+def test_ordinary_start_that_succeeds(tmp_path):
+    assert run(READY + "asyncio.run(selftest.run())\nend()", tmp_path) == [
+        "['succeeded', 'show_files', 'kept', 'rescued'] 0 []"
+    ]
+
+
+def test_settings_of_a_step_of_the_recovery_are_not_kept(tmp_path):
+    program = READY + "recovery.step = 1\nasyncio.run(selftest.run())\nend()"
+    assert run(program, tmp_path) == ["['succeeded', 'show_files'] 0 []"]
+
+
+@pytest.mark.parametrize("source", ["trial", "last good", "defaults"])
+def test_only_the_networks_of_boot_json_are_rescued(tmp_path, source):
+    program = READY + f"bootjson.source = {source!r}\nasyncio.run(selftest.run())\nend()"
+    assert run(program, tmp_path) == ["['succeeded', 'show_files', 'kept'] 0 []"]
+
+
+def test_start_has_not_succeeded_before_the_programs_have_run_for_a_while(tmp_path):
+    program = (
+        READY
+        + """
+waits = [True, False, False]
+recovery.settled = lambda: waits.pop()
+asyncio.run(selftest.run())
+end()
+"""
+    )
+    assert run(program, tmp_path) == ["['succeeded', 'show_files', 'kept', 'rescued'] 2 []"]
+
+
+def test_server_that_does_not_answer_leads_to_the_next_step(tmp_path):
+    program = (
+        READY
+        + """
+Server.running = False
+try:
+    asyncio.run(selftest.run())
+except SystemExit:
+    end()
+"""
+    )
+    assert run(program, tmp_path) == ["['failed', 'reset'] 119 ['starting anew: the server does not run']"]
+
+
+@pytest.mark.parametrize("missing", ["network.ready = False", "Server.running = recovery.kept = False"])
+def test_neither_an_outage_nor_a_chip_without_memory_leads_to_resets(tmp_path, missing):
+    program = (
+        READY
+        + missing
+        + """
+async def main():
+    task = asyncio.create_task(selftest.run())
+    while len(slept) < 1000:
+        await asyncio.sleep_ms(0)
+    task.cancel()
+    end()
+asyncio.run(main())
+"""
+    )
+    assert run(program, tmp_path)[0].startswith("[] 1000 ")
+
+
+def test_server_is_not_asked_again_and_again_while_there_is_no_address(tmp_path):
+    program = (
+        READY
+        + """
+asked = 0
+async def ask(port):
+    global asked
+    asked += 1
+    return b"HTTP/1.1 200 OK"
+selftest._ask = ask
+network.ready = False
+steps[:] = [lambda: None] * 50 + [lambda: setattr(network, "ready", True)]
+asyncio.run(selftest.run())
+print(asked)
+"""
+    )
+    assert run(program, tmp_path) == ["2"]
+
+
+@pytest.mark.parametrize(
+    ("free", "block", "said"),
+    [
+        (50000, 100000, "''"),
+        (10000, 8192, "''"),
+        (4000, 8192, "'only 12192 bytes of memory are free'"),
+        (50000, 4000, "'only 5000 bytes of memory in one piece are left for the network'"),
+    ],
+)
+def test_floor_of_memory(tmp_path, free, block, said):
+    program = f"""
+class gc:
+    collect = staticmethod(lambda: None)
+    mem_free = staticmethod(lambda: {free})
+selftest.gc = gc
+esp32.block = {block}
+print(repr(selftest.memory()))
+"""
+    assert run(program, tmp_path) == [said]

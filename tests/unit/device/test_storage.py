@@ -118,3 +118,42 @@ def test_lost_root_can_be_formatted(chip):
 def test_no_partition(chip):
     chip.flash.unlink()
     assert chip.start()[0] == "missing [\"the flash has no partition 'vfs', there is no filesystem\"]"
+
+
+def test_not_tried_where_the_start_before_ended(chip):
+    before = chip.flash.read_bytes()
+    program = PROGRAM.replace("storage.mount()", "storage.mount(False)")
+    said = vm.run(f"HERE = {str(chip.flash.parent)!r}" + program, chip.flash.parent).splitlines()
+    assert said[0] == "damaged ['the filesystem is damaged and was left as it is']"
+    assert chip.flash.read_bytes() == before
+
+
+def test_any_block_may_be_damaged(chip):
+    """Whatever is lost, mount() comes back, and writes to nothing that is not whole."""
+    files = {f"folder{number}/file": b"x" * 2000 for number in range(14)}
+    chip.flash.write_bytes(filesystem.build({**FILES, **files}, SIZE))
+    program = PROGRAM[: PROGRAM.index("print(storage")] + """
+gc.enable()
+with open("vfs.bin", "rb") as file:
+    intact = file.read()
+storage.mount()
+found = {}
+for fill in (b"\\0", b"\\xff", b"\\x55"):
+    for number in range(len(intact) // 4096):
+        try:
+            vfs.umount("/")
+        except OSError:
+            pass
+        with open("vfs.bin", "r+b") as file:
+            file.write(intact)
+            file.seek(number * 4096)
+            file.write(fill * 4096)
+        state = storage.mount()
+        with open("vfs.bin", "rb") as file:
+            after = file.read()
+        assert state == "ok" or after == intact[: number * 4096] + fill * 4096 + intact[number * 4096 + 4096 :]
+        found[state] = found.get(state, 0) + 1
+print(sorted(found))
+"""
+    said = vm.run(f"HERE = {str(chip.flash.parent)!r}" + program, chip.flash.parent).splitlines()
+    assert set(eval(said[-1])) <= {"ok", "empty", "damaged"} and "ok" in said[-1]
