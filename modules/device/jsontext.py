@@ -144,10 +144,9 @@ class _Reader:
         """A key and the colon after it."""
         if self.skip() != _QUOTE:
             self.fail("a key in double quotes is expected")
-        line = self.line()
         key = self.text()
         if key in found:
-            self.twice.append((key, line))
+            self.twice.append((key, self.line()))
         if self.skip() != _COLON:
             self.fail("a colon is missing")
         self.at += 1

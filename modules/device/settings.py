@@ -266,12 +266,7 @@ def _address(value, low, high):
 
 def _is_byte(text):
     """0 to 255 in decimal without leading zeros."""
-    return (
-        0 < len(text) <= 3
-        and all("0" <= c <= "9" for c in text)
-        and str(int(text)) == text
-        and int(text) < 256
-    )
+    return 0 < len(text) <= 3 and all("0" <= c <= "9" for c in text) and str(int(text)) == text and int(text) < 256
 
 
 _CHECKS = {

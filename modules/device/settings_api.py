@@ -6,7 +6,8 @@ PATCH    a change to them, a JSON Merge Patch (RFC 7396); PUT of application/mer
 POST /api/settings/confirm    settings on trial stay
 
 A change of Wi-Fi, host name or web server may cut the board off, so it goes on trial: the board restarts with it, and
-again with what was before unless somebody confirms it. All other changes are saved at once.
+again with what was before unless somebody confirms it. All other changes are saved at once. In device.config, too,
+are only those of _AT_ONCE; the rest stays as it was at the start.
 """
 
 import json
@@ -15,7 +16,7 @@ from micropython import const
 
 import device
 
-from . import admin, bootjson, log, restart
+from . import admin, bootjson, log, restart, slots
 
 BODY_MAX = const(8192)  # bytes
 _ON_TRIAL = ("wifi", "hostname", "server")
@@ -126,7 +127,7 @@ def _counterpart(entry, index, before):
 
 def _change(request, raw, settings, before, remarks):
     """Save what is right, or put it on trial; the answer."""
-    changed = [section for section in settings if settings[section] != before[section]]
+    changed = sorted(section for section in settings if settings[section] != before[section])
     if any(section in _ON_TRIAL for section in changed):
         return _try(request, raw, settings, before, remarks)
     problems = bootjson.save(raw)
@@ -149,6 +150,8 @@ def _now(section, settings, before):
 
 
 def _try(request, raw, settings, before, remarks):
+    if slots.pending():
+        return _refused(409, "the firmware is on trial, a restart would bring the one before back: try again later")
     problems = bootjson.propose(raw)
     if problems:
         return _refused(_status(), *problems)
