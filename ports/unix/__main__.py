@@ -10,10 +10,10 @@ from firmware.errors import FirmwareError
 from ports.unix.client import ControlClient, ControlError
 from ports.unix.errors import BoardError
 
-# MicroPython on an ESP32 without PSRAM has 165 KB free at the prompt, some 110 KB of it with Wi-Fi on.
-# Objects of this 64-bit VM are about twice as large, so some 200 KB free are the same; the firmware and the
-# stand-ins take 120 KB.
-HEAP_DEFAULT = "320k"
+# MicroPython on an ESP32 without PSRAM has 165 KB free at the prompt, some 110 KB of it with Wi-Fi on, less what the
+# firmware's services hold. Objects of this 64-bit VM are about twice as large, so some 180 KB free are the same; the
+# firmware and the stand-ins, whose code objects a chip has in flash, take 205 KB.
+HEAP_DEFAULT = "384k"
 _HEAP_MIN = 96 * 1024  # below, the firmware does not start
 _HEAP_MAX = 1024 * 1024 * 1024
 _UNITS = {"": 1, "k": 1024, "m": 1024 * 1024}
@@ -66,7 +66,8 @@ def _parser():
 
     control = verbs.add_parser("control", help="reset, unplug, … a running board")
     control.set_defaults(run=_control)
-    control.add_argument("do", metavar="VERB", help="info, reset, power, crash, cut, air, cable, pin, clock or wait")
+    verbs_known = "info, reset, power, crash, cut, air, cable, net, pin, clock or wait"
+    control.add_argument("do", metavar="VERB", help=verbs_known)
     control.add_argument(
         "args", nargs="?", type=_object, default={}, metavar="JSON", help="""such as '{"on": false}'"""
     )

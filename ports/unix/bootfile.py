@@ -1,9 +1,12 @@
-"""What the host wants to know of the boot.json that lies in the board's flash."""
+"""What the host wants to know of the settings that lie in the board's flash."""
 
 import json
 
 from firmware import filesystem, partitions
 from firmware.errors import FirmwareError
+
+# The first that can be read is what the next start takes, see modules/device/bootjson.py.
+_FILES = ("boot.trial.json", "boot.json", "boot.good.json")
 
 
 def wifi_networks(flash):
@@ -28,8 +31,10 @@ def server_port(flash):
 
 
 def _read(flash):
-    try:
-        place = partitions.read_flash(flash.view)["vfs"]
-        return json.loads(filesystem.read_file(flash.view[place.offset : place.end], "boot.json"))
-    except (FirmwareError, KeyError, ValueError, RecursionError):
-        return {}
+    for name in _FILES:
+        try:
+            place = partitions.read_flash(flash.view)["vfs"]
+            return json.loads(filesystem.read_file(flash.view[place.offset : place.end], name))
+        except (FirmwareError, KeyError, ValueError, RecursionError):
+            pass
+    return {}

@@ -84,6 +84,10 @@ class ControlClient:
         """Plug the Ethernet cable in or out, change what its DHCP server does, see ethernet.py."""
         return self.request("cable", **request)
 
+    def net(self, **request):
+        """Change names, DNS and time servers behind the access point or the cable, see gateway.py."""
+        return self.request("net", **request)
+
     def pin(self, id, **value):
         """Read pin `id`, or apply value=0 or 1 from outside; value=None lets go."""
         return self.request("pin", id=id, **value)

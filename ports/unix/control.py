@@ -40,6 +40,7 @@ class ControlServer:
             "cut": self._cut,
             "air": self._air,
             "cable": self._cable,
+            "net": self._net,
             "pin": self._pin,
             "clock": self._clock,
             "wait": self._wait,
@@ -150,6 +151,9 @@ class ControlServer:
             raise ValueError("the board has no Ethernet port; one that has is started with --network ethernet")
         return self._supervisor.ethernet.command(request)
 
+    def _net(self, **request):
+        return self._supervisor.gateway.command(request)
+
     def _pin(self, **request):
         return self._supervisor.pins.command(request)
 
@@ -158,7 +162,7 @@ class ControlServer:
         board = self._supervisor
         if isinstance(skip, bool) or not isinstance(skip, (int, float)) or not 0 <= skip <= _SKIP_MAX:
             raise ValueError(f"'skip' is a number of seconds, at most {_SKIP_MAX}")
-        if board.state in (State.OFF, State.HALTED):
+        if board.is_off:
             raise ValueError(f"the board is {board.state.value}: switch the power on")
         await board.clock.skip(skip)
 

@@ -63,6 +63,12 @@ class Ethernet:
         if self._status == _GOT_IP:
             yield self._address[0]
 
+    def routers(self):
+        """The addresses of router and DNS server of the network that the cable leads to."""
+        self._advance()
+        if self._status == _GOT_IP:
+            yield from {self._address[2], self._dns} - {NOWHERE}
+
     def command(self, args):
         """The control verb `cable`: takes over what `args` says and returns {cable, lan}.
 

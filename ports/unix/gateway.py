@@ -33,7 +33,7 @@ class Gateway:
 
     def __init__(self, clock):
         self._clock = clock
-        self._names = {name: _TIME_SERVER for name in _NAMES}
+        self._names = dict.fromkeys(_NAMES, _TIME_SERVER)
         self._dns = "ok"
         self._ntp = {}  # address -> word or seconds that it is ahead; "" for all others
         self._forward = {}  # "514/udp" -> port of this computer
@@ -73,6 +73,10 @@ class Gateway:
         """Whether one of the names leads to this address."""
         return host in self._names.values()
 
+    def serves(self, port, proto):
+        """Whether the routers and the names' addresses have a server there."""
+        return proto == "udp" and port in (_DNS, _NTP)
+
     def route(self, host, port, proto):
         """The port of this computer that is the one at the address `host`, None if there is none."""
         forward = self._forward.get(f"{port}/{proto}")
@@ -83,8 +87,6 @@ class Gateway:
             return self._serve("dns", host, self._answer_dns)
         if proto == "udp" and port == _NTP:
             return self._serve("ntp", host, self._answer_ntp)
-        if proto == "udp":
-            return self._serve("nothing", "", lambda request, host: None)
         return None
 
     def close(self):

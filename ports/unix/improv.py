@@ -29,13 +29,12 @@ def packet_size(data):
 class Packets:
     """Passes what is typed on to `on_input(data: bytes)`, but for the packets that the device takes.
 
-    Nothing is held back unless the device has asked for packets within the last seconds, or is starting.
+    Nothing is held back unless the device has asked for packets, or has started, within the last seconds.
     """
 
     def __init__(self, on_input):
         self._on_input = on_input
         self._held = b""  # begins with a packet, or with what may become one
-        self._starting = False
         self._timer = None
         self._asked = None  # when the device asked last
         self._newline_until = None  # a packet was taken: a newline that comes before then is its end
@@ -45,34 +44,28 @@ class Packets:
         bus.register("improv.take", self._op_take)
 
     def start(self, keep):
-        """The device starts: all that is typed waits until somebody reads it. `keep` also what was typed before."""
-        self._wait(None)
-        self._asked = self._newline_until = None
-        self._starting = True
+        """The device starts, and will ask soon. `keep`: what was held back before is still there."""
+        self._asked = self._now()
+        self._newline_until = None
         if not keep:
             self._held = b""
+        self._pass_on()
 
     def feed(self, data):
         """Bytes typed while no program runs that Ctrl-C would interrupt."""
         self._held += data
         if self._asked is not None and self._now() - self._asked < _SERVED:
             self._pass_on()
-        elif not self._starting:
+        else:
             self.release()
 
     def release(self):
-        """Hold nothing back any longer: the device has started, or a program begins, whose input is its own."""
+        """Hold nothing back any longer: a program begins, whose input is its own."""
         self._wait(None)
-        self._starting = False
         self._newline_until = None
         data, self._held = self._held, b""
         if data:
             self._on_input(data)
-
-    def started(self):
-        """The prompt comes next."""
-        if self._starting:
-            self.release()
 
     @staticmethod
     def _now():
@@ -80,9 +73,6 @@ class Packets:
 
     def _op_take(self, args, blob):
         self._asked = self._now()
-        if self._starting:
-            self._starting = False
-            self._pass_on()
         size = packet_size(self._held)
         if size <= 0:
             return {}, b""

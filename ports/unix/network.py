@@ -14,6 +14,7 @@ WEBREPL_PORT = 8266
 _PRIVILEGED_END = 1024
 _PRIVILEGED_OFFSET = 10000  # a device's port 53 is 10053 here
 _EHOSTUNREACH = 118  # of newlib, which lwIP's errors are in on a chip
+_ANSWER_HOLD = 0.1  # seconds of the computer's time for others to answer
 _SEARCHED = 100  # ports that are tried after the default one
 
 
@@ -53,15 +54,16 @@ class Network:
     """Maps the device's addresses and ports to the computer's, and looks names up for it.
 
     `forwards`: {device port: computer port}. `board` has the board's addresses(), its hostname and the routers() of
-    its links. `gateway` (Gateway) has what the device finds there.
+    its links. `gateway` (Gateway) has what the device finds there. `clock` is the board's Clock.
     `on_listen(device_port: int, port: int)` is called before the device listens on TCP.
     """
 
-    def __init__(self, forwards, board, on_listen, gateway):
+    def __init__(self, forwards, board, on_listen, gateway, clock):
         self._forwards = forwards
         self._board = board
         self._on_listen = on_listen
         self._gateway = gateway
+        self._clock = clock
         self._http_port = HTTP_PORT
         self._lookups = {}
         self.listening = {}
@@ -95,10 +97,10 @@ class Network:
         return f"{self._http_port}/tcp" in self.listening
 
     def _port(self, port, proto):
-        if proto == "tcp" and port in (self._http_port, *self._forwards):
-            # The usual port is another one if the web server is elsewhere.
-            if port == self._http_port or port != HTTP_PORT:
-                return self._forwards[HTTP_PORT if port == self._http_port else port]
+        if proto == "tcp" and port == self._http_port:
+            return self._forwards[HTTP_PORT]
+        if proto == "tcp" and port in self._forwards and port != HTTP_PORT:
+            return self._forwards[port]
         return _unprivileged(port, proto) if 0 < port < _PRIVILEGED_END else port
 
     def _listen(self, args, blob):
@@ -111,18 +113,22 @@ class Network:
         return {"host": HOST, "port": here}
 
     def _resolve(self, args, blob):
-        """{host, port, proto?} -> {host, port} to connect or send to: of the board's own ends, and of the servers that it
-        finds behind its links. All else is unchanged.
+        """{host, port, proto?} -> {host, port} to connect or send to: the board's own ends, and the servers behind its
+        links, are elsewhere on this computer. All else is unchanged.
         """
         host, port, proto = args["host"], int(args["port"]), args.get("proto", "tcp")
+        own = self._is_own(host)
         routers = self._board.routers()
-        if host in routers or self._gateway.knows(host):
-            there = self._gateway.route(host, port, proto) if routers else None
+        if host in routers or (routers and self._gateway.knows(host)):
+            there = self._gateway.route(host, port, proto)
             if there is not None:
                 return {"host": HOST, "port": there}
-            if not self._is_own(host):
-                raise BusError(_EHOSTUNREACH, "EHOSTUNREACH")
-        if not self._is_own(host):
+        # Without a link, what is left of the router's address is not the board's own server.
+        lost = not routers and host == HOST and self._gateway.serves(port, proto)
+        if lost or (self._gateway.knows(host) and not own):
+            raise BusError(_EHOSTUNREACH, "EHOSTUNREACH")
+        if not own:
+            self._clock.hold(_ANSWER_HOLD)
             return {"host": host, "port": port}
         return {"host": HOST, "port": self.listening.get(f"{port}/{proto}", port)}
 

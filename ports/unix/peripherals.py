@@ -166,6 +166,10 @@ class Pins:
         mode = self._pins.get(number, {}).get("mode", self.MODE_IN)
         return {"id": number, "value": self._level(number), "mode": mode}
 
+    def is_held_low(self, number):
+        """Whether the world outside pulls the pin to 0."""
+        return self._outside.get(number) == 0
+
     def _configure(self, args, blob):
         number = _pin_id(args)
         pin = self._pins.setdefault(number, {})

@@ -100,6 +100,12 @@ class Radio:
         if self._is_up(_AP):
             yield self._ap.address[0]
 
+    def routers(self):
+        """The addresses of router and DNS server of the network that the station is in."""
+        self._sta.advance()
+        if self._is_up(_STA) and self._sta.address[0] != NOWHERE:
+            yield from {self._sta.address[2], self._sta.dns} - {NOWHERE}
+
     def command(self, args):
         """The control verb `air`: changes what `args` says, in that order. Returns {air, station, ap}.
 
@@ -143,6 +149,8 @@ class Radio:
             "ap": {
                 "active": self._is_up(_AP),
                 "ssid": ap.config["ssid"].decode("utf-8", "replace"),
+                "password": ap.config["key"].decode("utf-8", "replace") if ap.config["authmode"] else None,
+                "hidden": ap.config["hidden"],
                 "ip": ap.address[0],
                 "stations": [mac.hex(":") for mac in ap.stations],
             },

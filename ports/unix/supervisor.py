@@ -18,15 +18,16 @@ from ports.unix.clock import Clock
 from ports.unix.console import Console
 from ports.unix.ethernet import Ethernet
 from ports.unix.flash import PowerCut
+from ports.unix.gateway import Gateway
 from ports.unix.network import HTTP_PORT, WEBREPL_PORT, Network
 from ports.unix.peripherals import Pins, Retained, Rtc, Watchdog
 from ports.unix.radio import Radio
 from ports.unix.vm import ConsoleInput, Vm
 from ports.unix.webrepl import WebReplServer
 
-_CRASHES_MAX = 10  # in a row; leaves room for the firmware's own recovery, a step of which takes a start or two
+_CRASHES_MAX = 24  # in a row; more than the firmware needs to come to the end of its recovery, where only the REPL runs
 _CRASH_PAUSE = 0.05  # seconds before the first restart, doubled for each further crash
-_CRASH_PAUSE_MAX = 1.0
+_CRASH_PAUSE_MAX = 0.2
 _STABLE_AFTER = 10.0  # seconds of running that end a row of crashes
 
 
@@ -41,13 +42,14 @@ class Cause(enum.IntEnum):
 
 
 class State(str, enum.Enum):
-    """What the board is doing: `REBOOTING` is the pause after a crash, `HALTED` needs a power-on."""
+    """What the board is doing: `REBOOTING` is the pause after a crash, `HALTED` and `DOWNLOAD` need a power-on."""
 
     OFF = "off"
     RUNNING = "running"
     REBOOTING = "rebooting"
     ASLEEP = "asleep"
     HALTED = "halted"
+    DOWNLOAD = "download"
 
 
 # What the ROM prints on each reset but a soft one: the CPU's reset reason, ESP32 Technical Reference Manual
@@ -58,6 +60,8 @@ _ROM_REASON = {
     Cause.WDT_RESET: "0xc (SW_CPU_RESET)",
     Cause.DEEPSLEEP_RESET: "0x5 (DEEPSLEEP_RESET)",
 }
+_ROM = "rst:{},boot:{}"
+_BOOT_PIN = 0  # low when the power comes: the chip waits for a firmware on its serial port
 _PANIC = "Guru Meditation Error: Core  1 panic'ed ({}). Exception was unhandled."
 _PANICS = {
     signal.SIGSEGV: _PANIC.format("LoadProhibited"),
@@ -107,13 +111,19 @@ class Supervisor:
         self.webrepl = WebReplServer(self.console, self.bus, HOST, webrepl_port.port)
         self.webrepl.before_listen = webrepl_port.release
         self.webrepl.on_change = self._wake_waiting
-        self.network = Network(self.ports, self, self._on_listen)
+        self.gateway = Gateway(self.clock)
+        self.network = Network(self.ports, self, self._on_listen, self.gateway, self.clock)
         self._register()
 
     @property
     def pid(self):
         """Process id of the VM, None while there is none."""
         return self._vm.pid if self._vm else None
+
+    @property
+    def is_off(self):
+        """Whether nothing runs, and nothing will until the power is switched on."""
+        return self.state in (State.OFF, State.HALTED, State.DOWNLOAD)
 
     @property
     def ports(self):
@@ -129,13 +139,23 @@ class Supervisor:
         """The board's own IP addresses at this moment."""
         return [*self.radio.addresses(), *self.ethernet.addresses()]
 
+    def routers(self):
+        """The addresses of routers and DNS servers in the networks that the board is in."""
+        return [*self.radio.routers(), *self.ethernet.routers()]
+
     def power_on(self):
         """Begin with a cold start; no effect on a board that is on."""
-        if self.state not in (State.OFF, State.HALTED):
+        if not self.is_off:
             return
         self.rtc.power_on()
         self.retained.power_on()
         self._crashes = 0
+        if self.pins.is_held_low(_BOOT_PIN):
+            # Only here: a reset by software, the watchdog's and the end of a deep sleep do not look at the pin anew.
+            self._say(_ROM.format(_ROM_REASON[Cause.PWRON_RESET], "0x3 (DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2))"))
+            self._say("waiting for download")
+            self._set_state(State.DOWNLOAD)
+            return
         self._boot(Cause.PWRON_RESET)
 
     def power_off(self):
@@ -152,7 +172,7 @@ class Supervisor:
         milliseconds, or for good if that is None. Raises ValueError when the board is off or an argument is
         wrong.
         """
-        if self.state in (State.OFF, State.HALTED):
+        if self.is_off:
             raise ValueError(f"the board is {self.state.value}: switch the power on")
         if kind not in ("hard", "soft") or mode not in ("friendly", "raw"):
             raise ValueError(f"there is no {kind!r} reset into {mode!r} mode")
@@ -183,6 +203,7 @@ class Supervisor:
     def close(self):
         """Power off and give everything back."""
         self.power_off()
+        self.gateway.close()
         self.release_ports()
         self._input.close()
 
@@ -215,7 +236,7 @@ class Supervisor:
             self.radio.reset(False)
         else:
             self._hard_reset()
-            self._say(f"rst:{_ROM_REASON[cause]},boot:0x13 (SPI_FAST_FLASH_BOOT)")
+            self._say(_ROM.format(_ROM_REASON[cause], "0x13 (SPI_FAST_FLASH_BOOT)"))
             for device_port, port in self.network.moved(server_port(self.flash)):
                 self._say(f"net: port {device_port} of the board is {HOST}:{port} on this computer")
         self._mode = mode
@@ -288,7 +309,7 @@ class Supervisor:
         self.state = state
         if state != State.HALTED:
             self.problem = ""
-        if state in (State.OFF, State.HALTED):
+        if self.is_off:
             self.clock.stop(f"the board is {state.value}: switch the power on")
         self._wake_waiting()
 
@@ -357,7 +378,6 @@ class Supervisor:
     def _op_boot_done(self, args, blob):
         """_boot has run: all that it starts has been started."""
         self.booted = True
-        self.console.packets.started()
         self._wake_waiting()
 
     def _op_reset(self, args, blob):

@@ -58,6 +58,48 @@ fails(ValueError, rtc.datetime, (2026, 1, 1))
     )
 
 
+def test_retained_memory_survives_every_reset_but_power_off(tmp_path):
+    async def drive(it):
+        for text, reset in (
+            (b"start 0 soft", None),
+            (b"start 1 hard", None),
+            (b"start 2 watchdog", None),
+            (b"start 3 crash", it.board.crash),
+            (b"start 4 power", it.board.power_off),
+            (b"start 0 soft", None),
+        ):
+            await it.says(text)
+            if reset:
+                reset()
+            if it.board.state.value == "off":
+                it.board.power_on()
+        await it.says(b"start 1")
+
+    check(
+        tmp_path,
+        """
+import machine, retained
+assert retained.SIZE == 1024 and retained.read(0, 1020) == bytes(1020)
+assert fails(ValueError, retained.read, 1020, 5) == fails(ValueError, retained.write, -1, b"")
+starts = retained.read(1020, 4)[0]
+retained.write(1020, bytearray([starts + 1]))
+print("start", starts, ("soft", "hard", "watchdog", "crash", "power")[starts])
+if starts == 1 and machine.reset_cause() == machine.SOFT_RESET:
+    print("the end")
+    machine.reset()
+if starts == 0:
+    machine.RTC().memory(b"the user's own")
+    from _chip import bus
+    bus.call("reset", kind="soft", mode="friendly")
+if starts == 2:
+    machine.WDT(timeout=20)
+while True:
+    time.sleep_ms(50)
+""",
+        drive,
+    )
+
+
 def test_timers(tmp_path):
     check(
         tmp_path,

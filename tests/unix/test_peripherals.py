@@ -1,4 +1,4 @@
-"""RTC memory and clock, watchdog, pins, without a VM."""
+"""RTC memory and clock, retained memory, watchdog, pins, without a VM."""
 
 import asyncio
 import time
@@ -6,7 +6,7 @@ import time
 import pytest
 
 from ports.unix.bus import BusError
-from ports.unix.peripherals import RTC_MEMORY_SIZE, Pins, Rtc, Watchdog
+from ports.unix.peripherals import RETAINED_SIZE, RTC_MEMORY_SIZE, Pins, Retained, Rtc, Watchdog
 
 
 class Handlers(dict):
@@ -45,6 +45,25 @@ def test_rtc_clock_begins_at_2000_and_can_be_set():
     assert call["rtc.clock"]() == {"offset_us": -5}
 
 
+def test_retained_memory():
+    retained = Retained()
+    call = Handlers(retained)
+    assert call["retained.read"](off=0, len=RETAINED_SIZE) == ({}, bytes(RETAINED_SIZE))
+    call["retained.write"](b"kept", off=RETAINED_SIZE - 4)
+    assert call["retained.read"](off=RETAINED_SIZE - 4, len=4) == ({}, b"kept")
+    retained.power_on()
+    assert call["retained.read"](off=0, len=RETAINED_SIZE) == ({}, bytes(RETAINED_SIZE))
+
+
+@pytest.mark.parametrize(("off", "size"), [(-1, 1), (RETAINED_SIZE, 1), (RETAINED_SIZE - 3, 4), (0, RETAINED_SIZE + 1)])
+def test_retained_memory_has_an_end(off, size):
+    call = Handlers(Retained())
+    with pytest.raises(BusError, match="outside"):
+        call["retained.write"](bytes(size), off=off)
+    with pytest.raises(BusError, match="outside"):
+        call["retained.read"](off=off, len=size)
+
+
 def test_watchdog_bites_when_it_is_not_fed():
     async def test():
         bitten = []
@@ -61,6 +80,21 @@ def test_watchdog_bites_when_it_is_not_fed():
         assert len(bitten) == 1 and bitten[0] - begin >= 0.6
         with pytest.raises(BusError):
             call["wdt.start"](ms=0)
+
+    asyncio.run(test())
+
+
+def test_watchdog_that_is_started_again_has_another_time_out():
+    async def test():
+        bitten = []
+        call = Handlers(Watchdog(lambda: bitten.append(1)))
+        call["wdt.start"](ms=50)
+        call["wdt.start"](ms=60_000)
+        await asyncio.sleep(0.2)
+        assert not bitten
+        call["wdt.start"](ms=10)
+        await asyncio.sleep(0.2)
+        assert bitten
 
     asyncio.run(test())
 

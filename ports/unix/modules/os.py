@@ -2,6 +2,7 @@
 
 from collections import namedtuple
 
+from micropython import const
 from uos import (
     chdir,
     getcwd,
@@ -13,15 +14,23 @@ from uos import (
     rename,
     rmdir,
     sep,
-    stat,
     statvfs,
     umount,
     unlink,
     urandom,
 )
+from uos import stat as _stat
 from vfs import VfsFat, VfsLfs2
 
+_EPOCH_2000 = const(946684800)  # seconds from the VM's epoch to the board's
+
 _Uname = namedtuple("uname", ("sysname", "nodename", "release", "version", "machine"))
+
+
+def stat(path):
+    """(mode, 0, 0, 0, 0, 0, size, atime, mtime, ctime), the times by the computer's clock, since 2000; 0 if unknown."""
+    found = _stat(path)
+    return found[:7] + tuple(time and time - _EPOCH_2000 for time in found[7:])
 
 
 def uname():

@@ -5,7 +5,7 @@ Every socket of the VM below is non-blocking. What blocks on a board waits here 
 """
 
 import io
-from errno import EAGAIN, EINPROGRESS, ETIMEDOUT
+from errno import EAGAIN, ECONNREFUSED, EINPROGRESS, ETIMEDOUT
 from select import POLLIN, POLLOUT, poll
 
 import usocket as _socket
@@ -73,6 +73,20 @@ def getaddrinfo(host, port, family=AF_INET, type=SOCK_STREAM, proto=0, flags=0):
     return [(AF_INET, type or SOCK_STREAM, proto, "", (_lookup(host), int(port)))]
 
 
+def _again_if_refused(function):
+    """`function` of a datagram socket, on which lwIP does not tell that nobody listens at the other end."""
+
+    def call(*args):
+        while True:
+            try:
+                return function(*args)
+            except OSError as e:
+                if e.errno != ECONNREFUSED:
+                    raise
+
+    return call
+
+
 class socket(io.IOBase):
     """A socket as modsocket.c has it; blocking until `settimeout` or `setblocking` says otherwise."""
 
@@ -83,6 +97,7 @@ class socket(io.IOBase):
             _sock = _socket.socket(af, type)
         self._sock = _sock
         self._type = type
+        self._peers = None  # of a datagram socket: {where it is on this computer: the peer's address}
         self._timeout = -1  # ms, as poll() takes it
         self._open = True
         _sock.setblocking(False)
@@ -97,6 +112,12 @@ class socket(io.IOBase):
             self.read = self._read
             self.readinto = self._readinto
             self.write = self._write
+        elif self._type == SOCK_DGRAM:
+            self.recv = _again_if_refused(s.recv)
+            self.send = _again_if_refused(s.send)
+            self.read = _again_if_refused(s.read)
+            self.readinto = _again_if_refused(s.readinto)
+            self.write = _again_if_refused(s.write)
         else:
             self.recv = s.recv
             self.send = s.send
@@ -128,6 +149,8 @@ class socket(io.IOBase):
                 if result is not None:
                     return result
             except OSError as e:
+                if e.errno == ECONNREFUSED and self._type == SOCK_DGRAM:
+                    continue
                 if e.errno != EAGAIN or self._timeout == 0:
                     raise
             self._wait(events)
@@ -195,8 +218,7 @@ class socket(io.IOBase):
     def connect(self, address):
         """Connect to an (ip, port). Without blocking: OSError(EINPROGRESS), as on a board."""
         if isinstance(address, (tuple, list)):
-            there = bus.call("net.resolve", host=_lookup(address[0]), port=address[1])
-            address = (there["host"], there["port"])
+            address = self._resolve(address)
         packed = _pack(address)
         try:
             self._sock.connect(packed)
@@ -208,13 +230,24 @@ class socket(io.IOBase):
 
     def sendto(self, data, address):
         """Send a datagram to an (ip, port)."""
-        there = bus.call("net.resolve", host=_lookup(address[0]), port=address[1])
-        return self._try(POLLOUT, self._sock.sendto, data, _pack((there["host"], there["port"])))
+        return self._try(POLLOUT, self._sock.sendto, data, _pack(self._resolve(address)))
 
     def recvfrom(self, size):
         """(data, (ip, port)) of the next datagram."""
         data, address = self._try(POLLIN, self._sock.recvfrom, size)
-        return data, _unpack(address)
+        place = _unpack(address)
+        return data, self._peers.get(place, place) if self._peers else place
+
+    def _resolve(self, address):
+        """Where on this computer the (ip, port) is that the board knows. A datagram's answer comes from there."""
+        address = (_lookup(address[0]), address[1])
+        proto = "udp" if self._type == SOCK_DGRAM else "tcp"
+        there = bus.call("net.resolve", host=address[0], port=address[1], proto=proto)
+        place = (there["host"], there["port"])
+        if proto == "udp" and place != address:
+            self._peers = self._peers or {}
+            self._peers[place] = address
+        return place
 
     def setsockopt(self, level, option, value):
         """Set an option; of those that the port has, SO_BINDTODEVICE does nothing here."""

@@ -20,6 +20,7 @@ from _chip.readline import CTRL_A, CTRL_B, CTRL_C, CTRL_D, CTRL_E, editor
 
 _WINDOW = const(128)  # bytes that a host may send ahead in raw-paste mode; MICROPY_REPL_STDIN_BUFFER_MAX / 2
 _RESERVE = const(4096)
+_S_IFREG = const(0x8000)
 _PART = const(1024)
 
 _globals = __import__("__main__").__dict__
@@ -379,12 +380,20 @@ def run(mode):
             _printer.show(e)
 
 
+def _is_file(path):
+    """Whether mp_import_stat() finds a file."""
+    try:
+        return os.stat(path)[0] & _S_IFREG != 0
+    except OSError:
+        return False
+
+
 def run_file(path, frozen=False):
     """Run the file `path` in the globals of the REPL, as pyexec_file_if_exists().
 
-    `frozen`: import the module `path` instead, with Ctrl-C off. An exception is printed; SystemExit starts the
-    board anew, but only ends a frozen module. Returns False after an exception; a file that doesn't exist is as
-    good as an empty one.
+    `path` is relative to the current directory, which _boot may have changed. `frozen`: import the module `path`
+    instead, with Ctrl-C off. An exception is printed; SystemExit starts the board anew, but only ends a frozen module.
+    Returns False after an exception; a file that doesn't exist is as good as an empty one.
     """
     failure = None
     try:
@@ -394,9 +403,7 @@ def run_file(path, frozen=False):
             except SystemExit:
                 pass
         else:
-            try:
-                os.stat(path)
-            except OSError:
+            if not _is_file(path):
                 return True
             _globals["__file__"] = path
             _run(builtins.execfile, path, _globals)
