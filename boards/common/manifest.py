@@ -5,10 +5,10 @@
 # ports/esp32/boards/manifest.py, whose _boot.py, inisetup.py and flashbdev.py are left out on purpose:
 # modules/_boot.py does their work, and modules/flashbdev.py is there for programs that import it.
 
-# Without line numbers, as upstream freezes asyncio: a tenth of the server's code is saved, and a traceback still names
-# the function. A user's own files keep theirs.
+# Without line numbers, as upstream freezes asyncio: up to a tenth of the code is saved, and a traceback still names the
+# function. A user's own files keep theirs.
 package("micropAsyncWeb", base_path="../../modules", opt=3)
-package("device", base_path="../../modules")
+package("device", base_path="../../modules", opt=3)
 module("_boot.py", base_path="../../modules")
 module("flashbdev.py", base_path="../../modules")
 module("_firmware_version.py", base_path="../../build/generated")
