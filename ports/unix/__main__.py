@@ -14,7 +14,7 @@ from ports.unix.errors import BoardError
 # firmware's services hold. Objects of this 64-bit VM are about twice as large, so some 180 KB free are the same; the
 # firmware and the stand-ins, whose code objects a chip has in flash, take 205 KB.
 HEAP_DEFAULT = "384k"
-_HEAP_MIN = 96 * 1024  # below, the firmware does not start
+_HEAP_MIN = 224 * 1024  # below, the firmware does not start
 _HEAP_MAX = 1024 * 1024 * 1024
 _UNITS = {"": 1, "k": 1024, "m": 1024 * 1024}
 USAGE_ERROR = 2
