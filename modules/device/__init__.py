@@ -6,6 +6,7 @@ log        the log: log.info("text %d", n), log.show()
 status()   what /api/status answers, as a dict
 call(coro) runs a coroutine on the server's loop and returns its result
 start(), stop()  the services; _boot starts them
+factory_reset()  the settings as they were when the board was new
 """
 
 from . import log  # noqa: F401 - device.log is part of what users get
@@ -43,3 +44,10 @@ def call(coro):
     from . import loop
 
     return loop.call(coro)
+
+
+def factory_reset(files=False):
+    """Remove all settings, with files=True the files too, and restart. See device/factory.py."""
+    from . import factory
+
+    factory.reset(files)

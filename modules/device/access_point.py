@@ -39,6 +39,7 @@ class AccessPoint:
         self._settings = settings
         self._name = settings["ssid"] or hostname
         self._interface = None
+        self._problem = ""  # why it could not be opened
         self._guest_seen = None  # ticks
         self._closes = 0  # ticks, while lingering
 
@@ -49,7 +50,7 @@ class AccessPoint:
             self._interface.active(False)
 
     def open(self):
-        """Open it if its mode allows. False if that failed, which is logged."""
+        """Open it if its mode allows. False if that failed, which is logged once."""
         if self.mode == "never" or self.state == "open":
             return True
         if self.state == "lingering":
@@ -59,8 +60,13 @@ class AccessPoint:
             self._interface.active(True)
             self._interface.config(ssid=self._name, security=network.WLAN.SEC_WPA2, password=self.password())
         except (OSError, RuntimeError) as error:
-            log.error("the access point cannot be opened: %s", error)
+            problem = str(error)
+            if problem != self._problem:
+                self._problem = problem
+                log.error("the access point cannot be opened: %s", problem)
+            self._switch_off()  # it may be on, open for everybody and with a name of the driver's
             return False
+        self._problem = ""
         self.state = moved(MOVES, self.state, "open")
         self.ssid = self._name
         self._guest_seen = None
@@ -112,7 +118,13 @@ class AccessPoint:
         self.state = moved(MOVES, self.state, "close")
         log.info("access point %s is off", self.ssid)
         self.ssid = ""
-        self._interface.active(False)
+        self._switch_off()
+
+    def _switch_off(self):
+        try:
+            self._interface.active(False)
+        except (OSError, RuntimeError) as error:
+            log.error("the access point cannot be closed: %s", error)
 
 
 def ap_password(settings):

@@ -10,7 +10,7 @@ from micropython import const, kbd_intr
 
 import device
 
-from . import log, loop, routes, slots, storage
+from . import bootjson, log, loop, recovery, routes, slots, storage, watchdog
 
 try:
     from _firmware_version import VERSION
@@ -34,17 +34,27 @@ def start():
     if loop.running():
         return
     problems.clear()
-    config, found = _load_settings()
+    if recovery.step:
+        problems.append("recovery: " + recovery.reason)
+    recovery.at("the settings")
+    config, found, _source = bootjson.load(last_good=recovery.step > 0)
+    if storage.state in storage.LOST:
+        from . import rescue
+
+        config = rescue.instead(config, found)
     device.config = config
     log.level = log.NAMES[config["log"]["level"]]
     for problem in found:
         _problem(problem)
     if storage.state not in ("ok", "new"):
         problems.append("the filesystem is " + storage.state)
-    hostname = config["hostname"] or _default_hostname()
+    hostname = config["hostname"] or default_hostname()
+    recovery.at("the network")
     network_service = _network(config["wifi"])
+    recovery.at("the server")
     device.server = _server(config["server"])
-    problem = loop.start(_services(), config["server"]["core"])
+    problem = loop.start(_services(config), config["server"]["core"])
+    watchdog.arm(config["watchdog"])
     if problem:
         _problem("boot.json: server.core: " + problem)
     _start_webrepl(config["webrepl"])
@@ -53,17 +63,8 @@ def start():
     _summary()
 
 
-def _load_settings():
-    from . import settings
-
-    loaded = settings.load()
-    # Its table and checks are of no more use until the next start, and they are several KB.
-    sys.modules.pop(settings.__name__)
-    del device.settings
-    return loaded
-
-
-def _default_hostname():
+def default_hostname():
+    """The host name of a board whose settings give none, as firmware/boot.schema.json has it."""
     return "maw-" + machine.unique_id()[-3:].hex()
 
 
@@ -75,7 +76,7 @@ def _network(config):
         if interface:
             from .ethernet_service import EthernetService
 
-            service = EthernetService(interface, hostname)
+            service = EthernetService(interface, hostname, config["static"])
         else:
             from .network_service import NetworkService
 
@@ -127,16 +128,34 @@ async def _answer_error(request):
     await Response.error(request, *request.error)
 
 
-def _services():
-    services = [("server", device.server.runAsync)]
+def _services(config):
+    """The (name, coroutine function) of each task on the server's loop."""
+    from . import clock, portal, selftest
+
+    services = [("server", device.server.runAsync), ("self-test", selftest.run)]
+    if bootjson.source == "trial":
+        services.append(("settings", bootjson.watch))
     if network_service:
         services.append(("network", network_service.run))
+        services.append(("portal", lambda: portal.run(network_service)))
+    services.append(("clock", clock.run))
+    if config["log"]["syslog"]:
+        from . import syslog
+
+        services.append(("syslog", syslog.run))
+    try:
+        from . import improv
+    except ImportError:
+        pass  # another firmware, without the C module improvserial
+    else:
+        services.append(("improv", improv.run))
+    if machine.reset_cause() == machine.PWRON_RESET:
+        from . import factory
+
+        services.append(("button", factory.watch))
     state = slots.describe()["state"]
     if state == "pending":
-        from . import selftest
-
         log.warning("this firmware is on trial: a reset before it can be reached brings the one before back")
-        services.append(("self-test", selftest.run))
     elif state == "rolled back":
         log.warning("the last update was given up: this is the firmware before it")
     return services
@@ -159,9 +178,12 @@ def _start_webrepl(config):
 
 def _import_app():
     """The user's app.py, on the main thread; one that fails does not stop the board, and Ctrl-C ends it."""
+    recovery.at("app.py")
     try:
         os.stat("/app.py")
     except OSError:
+        return
+    if not recovery.allows_user_code():
         return
     kbd_intr(_CTRL_C)  # _boot runs without
     try:
@@ -200,10 +222,8 @@ def _summary():
     elif network_service and network_service.state == "connecting":
         print("  network  still connecting to " + network_service.ssid)
     if network_service and network_service.ap_ssid:
-        from .network_service import ap_password
-
-        password = ap_password(device.config["wifi"]["ap"])
-        print("  access point %s, password %s" % (network_service.ap_ssid, password))
+        print("  access point %s, password %s" % (network_service.ap_ssid, network_service.ap_password()))
+        print("  setup    http://%s/setup" % network_service.ap_address())
     for _stamp, severity, text in log.records(log.WARNING, _shown):
         print("  %s: %s" % (log.name(severity), text))
     _shown = log.count

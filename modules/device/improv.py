@@ -71,8 +71,7 @@ async def run():
         size = improvserial.take(packet)
         if size:
             _take(data[: size - _DATA_AT - _SUM])
-        else:
-            await sleep_ms(_POLL_MS)
+        await sleep_ms(0 if size else _POLL_MS)
 
 
 def _take(data):

@@ -124,23 +124,30 @@ class NetworkService:
         self._access_point.prepare()
 
     async def run(self):
-        """The task: never returns."""
+        """The task: never returns. It can be started again after it has raised."""
+        if self.state != "off":
+            self._stop_driver()
         if self._access_point.mode == "always":
             self._access_point.open()
         while True:
-            if self.state != "off":
-                self._move("driver failed")
             try:
                 await self._live()
             except (OSError, RuntimeError) as error:
-                log.exception("Wi-Fi", error)
-                self.problem = "the Wi-Fi driver failed: %s" % error
+                problem = "the Wi-Fi driver failed: %s" % error
+                if problem != self.problem:
+                    log.exception("Wi-Fi", error)
+                    self.problem = problem
                 self.settled = True
-                try:
-                    self._station.active(False)
-                except (OSError, RuntimeError):
-                    pass  # it does not run, which is what was wanted
+                self._stop_driver()
             await sleep_ms(_RESTART_MS)
+
+    def _stop_driver(self):
+        if self.state != "off":
+            self._move("driver failed")
+        try:
+            self._station.active(False)
+        except (OSError, RuntimeError):
+            pass  # it does not run, which is what was wanted
 
     # What others may call, on the loop's thread.
 
@@ -380,7 +387,7 @@ class NetworkService:
                 elif name not in found or found[name][0] < rssi:
                     found[name] = rssi, security not in _OPEN_SECURITY
         except (OSError, RuntimeError) as error:
-            log.warning("cannot look at the air: %s", error)
+            log.debug("cannot look at the air: %s", error)
         self._look_at = ticks_ms()
         air = []
         for name, (rssi, lock) in found.items():
@@ -392,6 +399,10 @@ class NetworkService:
         if len(self._candidates) > 1:
             self._candidates.look({ssid: rssi for ssid, rssi, _ in air}, nameless)
         self._air = air[:_AIR_MAX]
+
+    def _forget_air(self):
+        if self._air is not None and ticks_diff(ticks_ms(), self._look_at) > _AIR_KEPT_MS:
+            self._look_at = self._air = None
 
     async def _supervise(self):
         """From the moment that there is a connection until it is lost, or given up for something else."""
@@ -417,8 +428,10 @@ class NetworkService:
                 break
             if self._scan_wanted:
                 self._look()
-            elif self._air is not None and ticks_diff(now, self._look_at) > _AIR_KEPT_MS:
-                self._air = None
+            self._forget_air()
+            if self._access_point.mode == "always":
+                self._open_access_point()  # if that has failed until now
+        self._look_at = self._air = None  # ticks that are days old look as if they were to come
         self._move(event)
         self._access_point.lost()
         self._fallback_at = ticks_add(ticks_ms(), _LOSS_GRACE_MS)
@@ -472,6 +485,7 @@ class NetworkService:
                     return
             if self._scan_wanted:
                 self._look()
+            self._forget_air()
             await sleep_ms(step)
 
     def _open_access_point(self):

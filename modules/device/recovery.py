@@ -30,8 +30,8 @@ REPL_ONLY = const(4)
 _OTHER_SLOT = const(3)
 _NO_PROGRAMS = const(2)
 
-# Magic, then step, phase, early, slot, place, cause and where of `reason`; the CRC-32 of these follows.
-_FORMAT = "<4s7Bx"
+# Magic, then step, phase, early, soft, slot, place, cause and where of `reason`; the CRC-32 of these follows.
+_FORMAT = "<4s8B"
 _MAGIC = b"MAWB"
 _SIZE = const(12)
 
@@ -42,9 +42,13 @@ _GOOD = const(3)
 _INTENDED = const(4)  # the firmware itself resets the board
 _FAILED = const(5)  # and resets it because the self-test failed
 _MOVING = const(6)  # and resets it to start from the other slot
+_LATER = const(7)  # _WAITING, but a second later
 
 # How many resets while _WAITING, one start after the other, are taken for somebody's who is in a hurry, by step.
 _TOLERATED = (5, 1, 5, 5)
+# And how many soft resets while _WAITING, which boot.py and main.py cause by sys.exit(): main.c begins anew.
+_TOLERATED_SOFT = (12, 2)
+_AT_ONCE_MS = const(1000)
 _SETTLE_MS = const(10000)  # for a main.py to show whether it resets the board
 _AGAIN_MS = const(15 * 60 * 1000)
 _USER_FILES = ("boot.py", "main.py")
@@ -56,7 +60,7 @@ _CAUSES = (
     "",
     "the watchdog ended the start before in %s",
     "a reset or a crash ended the start before in %s",
-    "several starts in a row were ended by a reset before their self-test",
+    "several starts in a row were ended by a reset soon after they began",
     "the server of the start before did not answer",
     "the firmware in the other slot does not start either",
 )
@@ -72,7 +76,7 @@ step = 0
 reason = ""  # why `step` is not 0, in words
 kept = False  # whether the next start can know of this one
 good = False  # whether this start has succeeded
-_early = 0
+_early = _soft = 0  # starts in a row
 _phase = _STARTING
 _slot = _place = _cause = _where = 0
 _since = 0  # time.ticks_ms() when _place or _phase changed
@@ -109,9 +113,12 @@ def begin():
 
 def _judge(before, cause):
     """Set step, early and reason by the record of the start before and by what ended it."""
-    was, phase, early, slot, place, why, where = before
+    was, phase, early, soft, slot, place, why, where = before
     if cause == machine.SOFT_RESET:
-        return _go_on(was, why, where, early)
+        soft = soft + 1 if phase == _WAITING else 0
+        if was < _NO_PROGRAMS and soft > _TOLERATED_SOFT[was]:
+            return _go_on(was + 1, _AGAIN_AND_AGAIN, 0)
+        return _go_on(was, why, where, early, soft)
     if cause in (machine.PWRON_RESET, machine.DEEPSLEEP_RESET) or phase in (_GOOD, _INTENDED):
         return _go_on(0, 0, 0)
     moved = slot != _slot
@@ -134,10 +141,11 @@ def _judge(before, cause):
     return _go_on(was + 1, _AGAIN_AND_AGAIN, 0)
 
 
-def _go_on(to, why, where, early=0):
-    global step, _cause, _where, _early
+def _go_on(to, why, where, early=0, soft=0):
+    global step, _cause, _where, _early, _soft
     step = min(to, REPL_ONLY)
-    _cause, _where, _early = why, where, min(early, 255)
+    _cause, _where = why, where
+    _early, _soft = min(early, 255), min(soft, 255)
 
 
 def _move():
@@ -170,8 +178,13 @@ def booted():
 
 
 def settled():
-    """Whether the boot script ended so long ago that the user's main.py has shown what it does."""
-    waited = time.ticks_diff(time.ticks_ms(), _since) >= _SETTLE_MS
+    """Whether the boot script ended so long ago that the user's main.py has shown what it does. To be asked often."""
+    global _phase
+    ms = time.ticks_diff(time.ticks_ms(), _since)
+    if _phase == _WAITING and ms >= _AT_ONCE_MS:
+        _phase = _LATER
+        _save(_LATER)
+    waited = ms >= _SETTLE_MS
     if waited and _phase == _STARTING and _PLACES[_place] == "app.py":
         # An app.py may run for ever.
         _note(_WAITING, _place)
@@ -325,7 +338,7 @@ def stay():
 
 
 def _load():
-    """The seven values of the record, None without a whole one."""
+    """The eight values of the record, None without a whole one."""
     if retained is None:
         return None
     data = retained.read(0, _SIZE + 4)
@@ -338,6 +351,6 @@ def _save(phase):
     """Write the record; False where nothing can be kept."""
     if retained is None:
         return False
-    data = pack(_FORMAT, _MAGIC, step, phase, _early, _slot, _place, _cause, _where)
+    data = pack(_FORMAT, _MAGIC, step, phase, _early, _soft, _slot, _place, _cause, _where)
     retained.write(0, data + pack("<I", crc32(data)))
     return True

@@ -33,14 +33,17 @@ async def run():
     """A service: returns when the start has succeeded, resets the board when it never will."""
     trial = slots.pending()
     passes = silent = 0
-    answered = False
+    answered = None  # what _without_address() said when the server answered
     while True:
         unreachable = _without_address()
         silence = ""
-        # Without an address it is asked until it has answered, and then once more when there is one.
-        if not (unreachable and answered):
-            silence = await _silence()
-            answered = not silence
+        # Until it has answered, and once more when there is an address: it has few connections.
+        if answered is None or (answered and not unreachable):
+            if _busy():
+                unreachable = unreachable or "the server has its hands full"
+            else:
+                silence = await _silence()
+                answered = None if silence else unreachable
         problem = unreachable or silence or memory()
         if not problem:
             if trial:
@@ -102,6 +105,12 @@ def _keep():
 def _without_address():
     service = boot.network_service
     return "" if service and service.address() else "the board has no address"
+
+
+def _busy():
+    """Whether the server has no connection left for a request of its own; so it is not silent."""
+    server = device.server
+    return server.running and len(server.connections) >= server.maxConnections
 
 
 async def _silence():

@@ -5,25 +5,19 @@ new image only when all of it lies in flash and has been checked there: an uploa
 power cut leave the board as it was. After the restart the image is on trial, see selftest.py.
 """
 
-import asyncio
 import gc
 from asyncio import sleep_ms
 from hashlib import sha256
 from struct import unpack_from
 
-import machine
-from micropAsyncWeb import HttpError, auth
+from micropAsyncWeb import HttpError
 from micropython import const
 
-import device
+from . import admin, log, restart, slots
 
-from . import log, slots
-
-USER = "admin"
 _BLOCK = const(4096)  # what the flash erases at once
 _DIGEST = const(32)
 _SEGMENTS_MAX = const(16)  # ESP_IMAGE_MAX_SEGMENTS
-_GONE_MS = const(2000)  # for the client to take the answer
 
 # esp_chip_id_t, the chips that MicroPython runs on
 _CHIPS = {
@@ -38,7 +32,6 @@ _CHIPS = {
 }
 
 _busy = False  # from the first byte of an upload to its end; for ever when the restart is under way
-_restarting = None  # the task of the restart
 
 
 class _Refused(Exception):
@@ -47,10 +40,9 @@ class _Refused(Exception):
 
 async def answer(request):
     """GET: what describe() says. PUT: take the image in the body. For the admin only."""
-    password = device.config["admin"]["password"]
-    if not password:
-        return _text(403, "admin.password in boot.json is not set: set it and restart, then updates are taken")
-    await auth.basic({USER: password}).check(request)
+    refused = await admin.check(request, "updates are taken")
+    if refused:
+        return refused
     if request.method != "PUT":
         return describe()
     try:
@@ -74,7 +66,7 @@ def _text(status, words):
 
 
 async def _take(request):
-    global _busy, _restarting
+    global _busy
     if _busy:
         raise _Refused(409, "another update is under way: try again when it is done")
     if slots.pending():
@@ -109,8 +101,7 @@ async def _take(request):
     finally:
         gc.collect()
     log.info("update to %s in %s, restarting", slots.version(found), slot.info()[4])
-    request.keep = 0
-    _restarting = asyncio.create_task(_restart(request.server, request.conn))
+    restart.soon(request)
     return {"slot": slot.info()[4], "version": slots.version(found), "size": length}
 
 
@@ -208,13 +199,3 @@ def _end(slot, length, segments):
 
 
 _SIZE = "by its header the image has %d bytes, %d came: send the file that ends with -app.bin, whole"
-
-
-async def _restart(server, conn):
-    """Reset when the client has taken the answer."""
-    for _ in range(_GONE_MS // 50):
-        await sleep_ms(50)
-        if conn not in server.connections:
-            break
-    await sleep_ms(100)  # the last segments are still on their way
-    machine.reset()

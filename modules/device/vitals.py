@@ -5,19 +5,10 @@ import os
 import sys
 
 import esp32
-import machine
 
 import device
 
-from . import boot, loop, slots, storage
-
-_CAUSES = {
-    "power on": "PWRON_RESET",
-    "reset": "HARD_RESET",
-    "watchdog": "WDT_RESET",
-    "deep sleep": "DEEPSLEEP_RESET",
-    "soft reset": "SOFT_RESET",
-}
+from . import boot, bootjson, clock, loop, portal, recovery, resetcause, slots, storage, watchdog
 
 
 async def answer_status(request):
@@ -39,21 +30,19 @@ def snapshot():
         "hostname": boot.hostname,
         "address": address,
         "page": boot.page_url(address, port) if address else "",
-        "network": {
-            "kind": service.kind if service else "",
-            "state": service.state if service else "off",
-            "ssid": service.ssid if service else "",
-            "accessPoint": service.ap_ssid if service else "",
-            "problem": service.problem if service else "",
-            "rssi": service.rssi() if service else None,
-        },
+        "network": service.describe() if service else {"kind": "", "state": "off"},
         "uptime": loop.uptime_s,
-        "resetCause": _reset_cause(),
+        "resetCause": resetcause.words(),
         "connections": len(getattr(device.server, "connections", ())),
         "memory": {"free": gc.mem_free(), "used": gc.mem_alloc(), "idfFree": _idf_free()},
         "flash": _flash(),
         "firmware": boot.VERSION,
         "update": slots.describe(),
+        "recovery": {"step": recovery.step, "reason": recovery.reason},
+        "settings": {"source": bootjson.source, "trial": bootjson.trial_left()},
+        "time": clock.describe(),
+        "portal": portal.opened,
+        "watchdog": watchdog.seconds,
         "micropython": "%d.%d.%d" % sys.implementation[1][:3],
         "machine": os.uname().machine,
         "problems": boot.problems,
@@ -73,14 +62,6 @@ def health():
         "free": gc.mem_free(),
         "state": "trial" if slots.pending() else "confirmed",
     }
-
-
-def _reset_cause():
-    cause = machine.reset_cause()
-    for words, name in _CAUSES.items():
-        if getattr(machine, name, None) == cause:
-            return words
-    return str(cause)
 
 
 def _idf_free():

@@ -72,6 +72,12 @@ def test_which_file_a_start_takes(tmp_path, there, last_good):
     assert (second, at_last) == (repr((settled[0], settled[1], problems + settled[2])), " ".join(stay))
 
 
+def test_a_start_without_a_filesystem(tmp_path):
+    program = "import vfs\nvfs.umount('/')\nprint(load())\nprint(bootjson.current())\n"
+    problem = "boot.json: cannot be read: there is no filesystem"
+    assert run(program, tmp_path) == [repr(("", "defaults", [problem, DEFAULTS])), "{}"]
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

@@ -111,3 +111,54 @@ print([text for _, _, text in log.records(log.WARNING)])
         "31 connected True 10.0.0.7 ",
         f"['the link by cable is lost', 'Ethernet: {NO_CABLE}']",
     ]
+
+
+def test_address_is_lost_and_comes_back(run):
+    program = """
+script[:] = [(1, network.ETH_GOT_IP)]
+address = "10.0.0.7"
+lan.ipconfig = lambda name: (address, "255.0.0.0") if name == "addr4" else "10.0.0.1"
+lan.config = lambda name: b"\\x02maw\\0\\1"
+async def main():
+    global address, slept
+    asyncio.create_task(made.run())
+    for end, after in ((10, "0.0.0.0"), (40, "10.0.0.8"), (50, "")):
+        while slept < end * 1000:
+            await asyncio.sleep_ms(0)
+        print(made.state, made.address(), made.problem)
+        address = after
+    told = made.describe()
+    print(sorted(told.pop("lastLoss").items()))
+    print(sorted(told.items()))
+asyncio.run(main())
+print([text for _, _, text in log.records()])
+"""
+    assert run(program)[1:] == [
+        "connected 10.0.0.7 ",
+        "waiting  no DHCP server gives an address",
+        "connected 10.0.0.8 ",
+        "[('ago', 0), ('problem', 'the address is lost: its DHCP server gives no other'), ('ssid', 'Ethernet')]",
+        "[('accessPoint', ''), ('connectedFor', 0), ('gateway', '10.0.0.1'), ('kind', 'ethernet'), "
+        "('mac', '02:6d:61:77:00:01'), ('problem', ''), ('rssi', None), ('ssid', 'Ethernet'), ('state', 'connected')]",
+        "['connected by cable as 10.0.0.7', 'the address is lost: its DHCP server gives no other', "
+        "'Ethernet: no DHCP server gives an address', 'connected by cable as 10.0.0.8']",
+    ]
+
+
+def test_fixed_address_is_set_before_the_interface_becomes_active(run):
+    program = """
+lan.ipconfig = lambda *args, **settings: print(args, settings)
+network.ipconfig = lambda **settings: print(settings)
+static = {"ip": "10.0.0.9", "netmask": "255.0.0.0", "gateway": "10.0.0.1", "dns": "9.9.9.9"}
+EthernetService(lan, "shed", static).prepare()
+lan.ipconfig = lambda *args, **settings: print(settings) if settings else False
+EthernetService(lan, "shed", {"ip": ""}).prepare()
+"""
+    assert run(program)[1:] == [
+        "() {'addr4': ('10.0.0.9', '255.0.0.0')}",
+        "() {'gw4': '10.0.0.1'}",
+        "{'dns': '9.9.9.9'}",
+        ACTIVE,
+        "{'dhcp4': True}",
+        ACTIVE,
+    ]

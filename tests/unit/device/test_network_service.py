@@ -316,6 +316,24 @@ print(network.events.count("scan"))
     assert run(program) == ["False", "1"]
 
 
+def test_ticks_that_begin_anew(run):
+    program = """
+# As on a chip, where they have 30 bits: after six days an older time looks like a later one.
+def ticks_diff(after, before):
+    return ((after - before + (1 << 29)) & (1 << 30) - 1) - (1 << 29)
+network_service.ticks_diff = access_point.ticks_diff = ticks_diff
+def sleep_for_days():
+    network.now += 9 * 24 * 3600 * 1000
+    network.events.clear()
+    return True
+network.air = {"net0": "password0"}
+made = service(several(2))
+live(made, connected, sleep_for_days, {"net1": "password1"}, away, connected)
+print(network.events)
+"""
+    assert run(program) == ["['scan', ('connect', 'net1')]"]
+
+
 def test_access_point_opens_a_minute_after_a_loss_and_closes_at_once(run):
     program = """
 network.air = {"home": "password1"}
@@ -365,7 +383,7 @@ def test_access_point_that_cannot_be_opened_is_tried_again(run):
 made = service([])
 active = network.WLAN.active
 def refuse(self, *args):
-    if self.interface == network.WLAN.IF_AP and args:
+    if self.interface == network.WLAN.IF_AP and args == (True,):
         raise OSError("WiFi Out of Memory")
     return active(self, *args)
 network.WLAN.active = refuse
@@ -376,10 +394,26 @@ live(made, 50, lambda: print(texts(), made.settled) is None, mend, lambda: made.
 show(made)
 """
     assert run(program) == [
-        "['the access point cannot be opened: WiFi Out of Memory', "
-        "'the access point cannot be opened: WiFi Out of Memory'] True",
+        "['the access point cannot be opened: WiFi Out of Memory'] True",
         "waiting  192.168.4.1 AP:shed boot.json names no network",
     ]
+
+
+def test_access_point_that_is_always_open_opens_late_if_it_has_to(run):
+    program = """
+network.air = {"home": "password1"}
+made = service([("home", "password1")], mode="always")
+active = network.WLAN.active
+def refuse(self, *args):
+    if self.interface == network.WLAN.IF_AP and args == (True,):
+        network.WLAN.active = active
+        raise OSError("WiFi Out of Memory")
+    return active(self, *args)
+network.WLAN.active = refuse
+live(made, connected, lambda: made.ap_ssid)
+show(made)
+"""
+    assert run(program) == ["connected home 10.0.0.7 AP:shed "]
 
 
 TRY = """
@@ -586,6 +620,20 @@ live(made, connected, fall_ill, away, connected)
 show(made)
 """
     assert run(program) == ["off True", "connected home 10.0.0.7 AP: "]
+
+
+def test_driver_that_never_runs_is_logged_once(run):
+    program = """
+made = service([("home", "password1")])
+def refuse(self, *args):
+    raise OSError("Wifi Not Initialized")
+network.WLAN.active = refuse
+live(made, 100)
+print(texts(), made.problem, made.state)
+"""
+    [line] = run(program)
+    assert line.count("Wifi Not Initialized") == 2  # one in the log
+    assert line.endswith("] the Wi-Fi driver failed: Wifi Not Initialized off")
 
 
 def test_driver_that_refuses_an_attempt(run):

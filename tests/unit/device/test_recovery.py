@@ -199,6 +199,21 @@ def test_somebody_in_a_hurry(chip):
     assert "".join(steps) == "000000112"
 
 
+def test_program_that_ends_in_a_soft_reset(chip):
+    """sys.exit() in boot.py: main.c begins anew, for ever."""
+    assert "".join(chip.start(WAITING, SOFT)[0] for _ in range(18)) == "0" * 13 + "1" * 3 + "2" * 2
+
+
+def test_soft_resets_by_hand_do_not_count(chip):
+    later = WAITING + "; recovery.time = type('t', (), {'ticks_ms': lambda: 1, 'ticks_diff': lambda a, b: 2000})"
+    for _ in range(15):
+        assert chip.start(later + "; recovery.settled()", SOFT) == "0 "
+    for _ in range(15):
+        assert chip.start(STARTING, SOFT) == "0 "
+    assert chip.start(WAITING, HARD) == "0 "
+    assert chip.start(WAITING, HARD) == "0 "
+
+
 def test_good_start_ends_the_count_of_hasty_resets(chip):
     for _ in range(4):
         for _ in range(5):
@@ -279,7 +294,7 @@ recovery._phase = 1
 print(seconds("app.py", True))
 """
     # An app.py that never returns is given as long before it counts as started.
-    assert vm.run(HEAD + program, tmp_path).splitlines() == ["None 20 2", "10"]
+    assert vm.run(HEAD + program, tmp_path).splitlines() == ["None 20 7", "10"]
 
 
 def test_repl_only_starts_anew_unless_somebody_stays(tmp_path):

@@ -63,6 +63,8 @@ class Network:
 class Server:
     running = False
     port = 0
+    connections = ()
+    maxConnections = 2
 network = boot.network_service = Network()
 device.server = Server()
 
@@ -251,6 +253,39 @@ print(asked)
 """
     )
     assert run(program, tmp_path) == ["2"]
+
+
+def test_busy_server_is_neither_asked_nor_silent(tmp_path):
+    program = READY + """
+asked = []
+async def ask(port):
+    asked.append(len(Server.connections))
+    return b"HTTP/1.1 200 OK"
+selftest._ask = ask
+Server.connections = (1, 2)
+steps[:] = [lambda: None] * 200 + [lambda: setattr(Server, "connections", (1,))]
+asyncio.run(selftest.run())
+print(asked)
+end()
+"""
+    said = run(program, tmp_path)
+    assert said[0] == "[1]" and said[1].startswith("['succeeded'")
+
+
+def test_server_that_has_answered_is_left_alone(tmp_path):
+    program = READY + """
+asked = 0
+async def ask(port):
+    global asked
+    asked += 1
+    return b"HTTP/1.1 200 OK"
+selftest._ask = ask
+waits = [True] + [False] * 10
+recovery.settled = lambda: waits.pop()
+asyncio.run(selftest.run())
+print(asked)
+"""
+    assert run(program, tmp_path) == ["1"]
 
 
 @pytest.mark.parametrize(

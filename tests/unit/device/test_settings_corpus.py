@@ -35,9 +35,9 @@ VALUES = [
     '[["a"]]',
     '{"a": 1}', '[{}]', '[{"ssid": "a"}]', '[{"ssid": "a"}, {"ssid": null}, 4, {"password": "short"}]',
 ]  # fmt: skip
-# Texts around the longest that a key takes, of one, two, three and four bytes a character.
+# Texts around the longest that a key takes, of one, three and four bytes a character.
 for length in (4, 9, 10, 32, 33, 63, 64, 65, 253, 254, 255, 256):
-    VALUES += [json.dumps(letter * length, ensure_ascii=False) for letter in "xü€"]
+    VALUES += [json.dumps(letter * length, ensure_ascii=False) for letter in "x€"]
 VALUES += [json.dumps("/" + "x" * length) for length in (254, 255)]
 VALUES += [json.dumps("😀" * length) for length in (31, 32, 33, 63, 64)]
 
@@ -201,17 +201,16 @@ def corpus():
     return list(dict.fromkeys(files))
 
 
-def host(folder, files):
-    """[(keys that are wrong, unknown keys, keys that are there twice)] by firmware/bootjson.py."""
+def host(folder, count):
+    """[(keys that are wrong, unknown keys, keys that are there twice)] by firmware/bootjson.py for 0.json, 1.json …"""
     verdicts = []
-    for data in files:
-        (folder / "boot.json").write_bytes(data)
+    for number in range(count):
         try:
-            findings = bootjson.inspect(folder / "boot.json")
+            findings = bootjson.inspect(folder / f"{number}.json")
         except FirmwareError:
             verdicts.append(([WRONG_FILE], 0, []))
             continue
-        lines = [re.sub(r"^.*?boot\.json:(\d+:\d+:)? ", "", finding.text, flags=re.S) for finding in findings]
+        lines = [re.sub(r"^.*?\d\.json:(\d+:\d+:)? ", "", finding.text, flags=re.S) for finding in findings]
         wrong = [named(line) for line, finding in zip(lines, findings, strict=True) if finding.fatal]
         unknown = [line for line in lines if line.startswith("unknown key ")]
         twice = [line.partition(" is there twice")[0][4:] for line in lines if " is there twice" in line]
@@ -219,16 +218,14 @@ def host(folder, files):
     return verdicts
 
 
-def device(folder, files):
+def device(folder, count):
     """The same by modules/device, all files in one process."""
-    for number, data in enumerate(files):
-        (folder / f"{number}.json").write_bytes(data)
     program = f"""
 import gc, json
 from device import bootjson
 gc.enable()
 with bootjson._Settings() as settings:
-    for number in range({len(files)}):
+    for number in range({count}):
         data, raw, problems, doubled = bootjson._examine(settings, "%d.json" % number)
         verdict = settings.check(raw)
         print(json.dumps([problems, verdict.problems, len(verdict.remarks), doubled]))
@@ -252,7 +249,9 @@ def named(line):
 
 def test_host_and_device_say_the_same_about_every_file(tmp_path):
     files = corpus()
-    here, there = host(tmp_path, files), device(tmp_path, files)
+    for number, data in enumerate(files):
+        (tmp_path / f"{number}.json").write_bytes(data)
+    here, there = host(tmp_path, len(files)), device(tmp_path, len(files))
     differ = [row for row in zip(files, here, there, strict=True) if row[1] != row[2]]
     assert differ == []
     accepted = sum(not wrong for wrong, _unknown, _twice in here)

@@ -58,7 +58,7 @@ sys.modules["machine"] = machine
 
 import device
 device.config = {"admin": {"password": "secret"}}
-from device import slots, update
+from device import restart, slots, update
 from micropAsyncWeb import HttpError
 
 class Server:
@@ -66,6 +66,7 @@ class Server:
 class Request:
     method = "PUT"
     conn = server = Server()
+    client = ("10.0.0.9", 50000)
     keep = 1
     def __init__(self, data, password="secret", left=None):
         self.data = memoryview(data)
@@ -91,7 +92,7 @@ async def put(request):
     else:
         print(result if isinstance(result, str) else sorted(result.items()))
     if update._busy:
-        await update._restarting
+        await restart.task
     print([e for e in events if not isinstance(e, int)], len(events))
 
 def read(name):

@@ -59,12 +59,16 @@ class NVS:
         self.values[self.prefix + key] = value
 
     def get_blob(self, key, buffer):
-        text = self.get_i32(key)
-        buffer[: len(text)] = text.encode()
-        return len(text)
+        data = self.get_i32(key).encode()
+        buffer[: len(data)] = data
+        return len(data)
 
     def set_blob(self, key, value):
-        self.values[self.prefix + key] = value
+        self.values[self.prefix + key] = value if isinstance(value, str) else value.decode()
+
+    def erase_key(self, key):
+        self.get_i32(key)
+        del self.values[self.prefix + key]
 
     def commit(self):
         with open(STORE, "w") as file:
