@@ -23,7 +23,7 @@ if state == "pending":
     Partition.mark_app_valid_cancel_rollback()
     print("confirmed")
 elif version == "old" and state != "rolled back":
-    from device import update
+    from device import restart, update
     class Server:
         connections = []
     class Request:
@@ -35,7 +35,7 @@ elif version == "old" and state != "rolled back":
             return self.file.readinto(buffer)
     async def take():
         await update._take(Request())
-        await update._restarting
+        await restart.task
     asyncio.run(take())
 print("idle")
 """
@@ -65,7 +65,7 @@ def device_modules():
 
 def image(version, script):
     """An application image that runs `script` as _boot; it can look at its slots, no more."""
-    wanted = ("device/__init__", "device/log", "device/slots")
+    wanted = ("device/__init__", "device/kept", "device/log", "device/resetcause", "device/slots")
     few = {name: data for name, data in device_modules().items() if name.startswith(wanted)}
     return appimage.pack(romfs.build({**port_files(), **few, "_boot.py": script.encode()}), version)
 
