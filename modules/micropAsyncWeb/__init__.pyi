@@ -117,6 +117,10 @@ class Response:
     def error(request: Request, code: int, reason: str | None = None) -> Awaitable[None]:
         """A whole error answer."""
 
+    @staticmethod
+    def setDate(seconds: float | None) -> None:
+        """The Date field of all answers from now on, of every server, as time.time() gives it; None: they have none."""
+
 class MicropAsyncWeb:
     """An HTTP/1.1 server. Delivers files from webroot where no route matches; webroot=None: routes only."""
 

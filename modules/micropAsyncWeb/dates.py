@@ -1,6 +1,13 @@
-"""What is known of a file beside its name: its date as HTTP writes it, and most media types."""
+"""Dates as HTTP writes them, and most media types."""
 
-from time import gmtime
+import sys
+from time import gmtime, time
+
+from micropython import const
+
+from . import exchange
+
+_CLOCK_SET = const(757382400)  # as in files.py
 
 MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
@@ -34,3 +41,25 @@ def http_date(seconds):
         minute,
         second,
     )
+
+
+def last_modified(seconds):
+    """The field Last-Modified (RFC 9110 section 8.8.2) for a file's time, or for now if that is still to come.
+
+    b"" as long as the clock was not set.
+    """
+    now = time()
+    return b"Last-Modified: %s\r\n" % http_date(min(seconds, now)) if now > _CLOCK_SET else b""
+
+
+def set_date(seconds):
+    """What Response.setDate() does."""
+    field = b"" if seconds is None else b"Date: %s\r\n" % http_date(seconds)
+    if not field or not exchange.date:
+        # The clock was set: files may have a Last-Modified now.
+        files = sys.modules.get(__name__.replace("dates", "files"))
+        if files:
+            files.heads.clear()
+    exchange.date = field
+    exchange.ok = b"HTTP/1.1 200 OK\r\n" + field
+    exchange.heads.clear()

@@ -10,8 +10,9 @@ from micropython import const
 # An iterator that is its own iterator and has nothing to give: awaiting it costs neither a switch nor memory.
 DONE = iter(())
 
-_OK = b"HTTP/1.1 200 OK\r\n"
-_heads = {}  # length of a body → the head of a plain answer: the same lengths come again and again
+date = b""  # the Date field of all answers, see extra.setDate()
+ok = b"HTTP/1.1 200 OK\r\n"  # with date
+heads = {}  # length of a body → the head of a plain answer: the same lengths come again and again
 _HEADS = const(16)
 _SMALL = const(256)  # a body up to this size fits any buffer
 
@@ -76,13 +77,13 @@ class Request:
         if last and self.phase == _BODY and not self.raw:
             out = self.out
             length = len(out)
-            if self.plain and self.head is _OK:
+            if self.plain and self.head is ok:
                 self.phase = _SENT
-                head = _heads.get(length)
+                head = heads.get(length)
                 if not head:
-                    if len(_heads) >= _HEADS:
-                        _heads.clear()
-                    head = _heads[length] = _OK + b"Content-Length: %d\r\n\r\n" % length
+                    if len(heads) >= _HEADS:
+                        heads.clear()
+                    head = heads[length] = ok + b"Content-Length: %d\r\n\r\n" % length
             else:
                 head = self.frame(b"Content-Length: %d\r\n" % length)
                 if self.bare:
@@ -147,7 +148,7 @@ def start(request, statusCode=200, statusText=None):
         request.length = -1
         request.raw = False
     usual = statusCode == 200 and (not statusText or statusText == "OK")
-    request.head = _OK if usual else status_line(statusCode, statusText)
+    request.head = ok if usual else status_line(statusCode, statusText) + date
     request.phase = _HEAD
     return DONE
 

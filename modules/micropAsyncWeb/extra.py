@@ -227,6 +227,16 @@ def sendText(request, text, status=200):
     return send(request, text, "text/plain; charset=utf-8", status)
 
 
+def setDate(seconds):
+    """The Date field (RFC 9110 section 6.6.1) of all answers from now on, of every server; None: they have none.
+
+    seconds: as time.time() gives them. To be called once a second while the clock is right.
+    """
+    from .dates import set_date
+
+    set_date(seconds)
+
+
 def setCookie(request, name, value, options="Path=/; HttpOnly; SameSite=Lax"):
     """Set a cookie (RFC 6265); between start() and startBody()."""
     return header(request, "Set-Cookie", "%s=%s; %s" % (name, value, options))

@@ -8,8 +8,8 @@ from micropython import const
 from . import exchange as Response
 from .parser import HttpError
 
-_CLOCK_SET = const(600000000)  # later than any time of a clock that was not set
-_heads = {}  # (name asked for, name, size, time) → header fields of a file
+_CLOCK_SET = const(757382400)  # the year 2024 from 2000 on: later than any time of a clock that was not set
+heads = {}  # (name asked for, name, size, time) → header fields of a file
 _HEADS = const(16)
 _DONE = const(4)  # a phase of a request: all of its answer has left
 
@@ -83,7 +83,7 @@ def send_file(request, name, folders=False):
     if packed:
         name += ".gz"
     key = kind, name, size, stat[8]
-    head = _heads.get(key)
+    head = heads.get(key)
     if not head:
         head = b"Content-Type: %s\r\nVary: Accept-Encoding\r\n" % content_type(kind)
         if packed:
@@ -96,13 +96,13 @@ def send_file(request, name, folders=False):
                 file.seek(max(0, size - 512))
                 version = crc32(file.read(512), version)
         else:
-            from .dates import http_date
+            from .dates import last_modified
 
-            head += b"Last-Modified: %s\r\n" % http_date(version)
+            head += last_modified(version)
         head += b'ETag: "%x-%x"\r\n' % (version, size)
-        if len(_heads) >= _HEADS:
-            _heads.clear()
-        _heads[key] = head
+        if len(heads) >= _HEADS:
+            heads.clear()
+        heads[key] = head
     Response.start(request)
     request.head += head
     part = 0, size

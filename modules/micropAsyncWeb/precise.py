@@ -51,8 +51,10 @@ def _moment(date):
         return None
 
 
-def _status(header, tag, date, match):
-    # 304, 412 or 200 (RFC 9110 section 13.2.2). match: the value of If-None-Match.
+def _status(request, tag, date):
+    # 304, 412 or 200 (RFC 9110 section 13.2.2)
+    header = request.header
+    reads = request.method in ("GET", "HEAD")
     since = _moment(date) if date else ""
 
     def later(name):
@@ -65,9 +67,10 @@ def _status(header, tag, date, match):
             return 412
     elif wanted.strip() != "*" and tag not in [item.strip() for item in wanted.split(",")]:
         return 412
+    match = header.get("if-none-match")
     if match is None:
-        return 304 if later("if-modified-since") is False else 200
-    return 304 if tag in match or match.strip() == "*" else 200
+        return 304 if reads and later("if-modified-since") is False else 200
+    return (304 if reads else 412) if tag in match or match.strip() == "*" else 200
 
 
 def _field(head, name):
@@ -94,19 +97,18 @@ def select(request, size):
     if b"range:" not in fields and b"if-" not in fields:
         return 0, size
     header = request.header
-    status = _status(header, tag, date, header.get("if-none-match"))
+    status = _status(request, tag, date)
     part = None
     if status == 200 and request.method == "GET":
         value = header.get("range")
         if value and header.get("if-range", tag) in (tag, date):
             part = _range(value, size)
-    head = request.head.partition(b"\r\n")[2]
     if part:
         status = 206 if part[1] else 416
-        head += b"Content-Range: bytes %s/%d\r\n" % (
+        request.head += b"Content-Range: bytes %s/%d\r\n" % (
             "%d-%d" % (part[0], part[0] + part[1] - 1) if part[1] else "*",
             size,
         )
-    Response.start(request, status)
-    request.head += head
+    if status != 200:
+        request.head = Response.status_line(status) + request.head.partition(b"\r\n")[2]
     return (0, 0) if status == 412 else part or (0, size)

@@ -7,6 +7,7 @@ _REASONS = (
     "413Content Too Large,414URI Too Long,415Unsupported Media Type,416Range Not Satisfiable,417Expectation Failed,"
     "422Unprocessable Content,426Upgrade Required,429Too Many Requests,431Request Header Fields Too Large,"
     "500Internal Server Error,501Not Implemented,503Service Unavailable,505HTTP Version Not Supported,"
+    "507Insufficient Storage,"
 )
 
 

@@ -154,7 +154,7 @@ def late(conn):
 def turn_away(sock, status):
     """Send an error answer to a client that gets no Request."""
     try:
-        head = Response.status_line(status)
+        head = Response.status_line(status) + Response.date
         sock.write(head + b"Connection: close\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n")
     except OSError:
         pass

@@ -47,6 +47,7 @@ def tidy(request):
     there is a CR or NUL within a line."""
     lines = request.head.split(b"\n")
     head = lines[0].strip() + b"\r\n"
+    date = Response.date  # or the handler's own, which comes later
     for line in lines[1:]:
         line = line.strip()
         name, colon, value = line.partition(b":")
@@ -57,8 +58,11 @@ def tidy(request):
                 request.length = int(value)
         elif name == b"connection" and b"close" in value.lower().replace(b" ", b"").split(b","):
             request.keep = False
+        elif name == b"date":
+            date = line + b"\r\n"
         elif colon and name not in (b"transfer-encoding", b"connection"):
             head += line + b"\r\n"
+    head += date
     if b"\r" in head.replace(b"\r\n", b"") or b"\0" in head:
         raise ValueError("line break")
     request.head = head
@@ -126,7 +130,7 @@ def flush(request, last):
     if request.phase > _DONE:
         raise RuntimeError("answered already")
     if not request.phase:
-        request.head = Response.status_line(204)
+        request.head = Response.status_line(204) + Response.date
     body = request.out
     length = len(body)
     head = b""
