@@ -16,7 +16,7 @@ from tests.web import release
 
 ROOT = paths.ROOT
 TEMPLATE = ROOT / "docs" / "board-template"
-FOLDERS = ("", "docs", "boards", "ci", "ports/esp32", "ports/unix", "tests/hil")
+FOLDERS = ("", "docs", "boards", "ci", "modules", "ports/esp32", "ports/unix", "tests/hil")
 PAGES = [page for folder in FOLDERS for page in sorted((ROOT / folder).glob("*.md"))]
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
@@ -176,3 +176,10 @@ def test_the_template_names_no_file_that_it_lacks():
         assert (TEMPLATE / name).is_file()
     for name in re.findall(r"`boards/(sdkconfig\.\w+)`", text):
         assert ["fragment", f"boards/{name}"] in [row[:2] for row in checks.read_data("upstream-names.tsv")], name
+
+
+def test_the_table_of_modules_is_complete():
+    text = (ROOT / "modules" / "README.md").read_text("utf-8")
+    named = set(re.findall(r"`(\w+\.py)`", text))
+    there = {path.name for folder in ("modules", "modules/device") for path in (ROOT / folder).glob("*.py")}
+    assert there - named == {"__init__.py"} and named <= there
