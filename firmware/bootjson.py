@@ -56,9 +56,7 @@ def _known_findings(path):
     with contextlib.suppress(OSError, ValueError, TypeError):
         return [Finding(*row) for row in json.loads(cached.read_text("utf-8"))]
     findings = inspect(path)
-    paths.write_atomically(
-        cached, json.dumps([[finding.text, finding.fatal] for finding in findings]).encode()
-    )
+    paths.write_atomically(cached, json.dumps([[finding.text, finding.fatal] for finding in findings]).encode())
     return findings
 
 
@@ -73,9 +71,7 @@ def inspect(path):
             f"cannot read {paths.show(path)}: {error.strerror}; BOOT_JSON=FILE names another"
         ) from error
     except UnicodeDecodeError as error:
-        raise FirmwareError(
-            f"{paths.show(path)}: byte {error.start} is not UTF-8, save the file as UTF-8"
-        ) from error
+        raise FirmwareError(f"{paths.show(path)}: byte {error.start} is not UTF-8, save the file as UTF-8") from error
     name = paths.show(path)
     if len(data) > SIZE_MAX:
         return [Finding(f"{name}: has {len(data)} bytes, a board reads {SIZE_MAX} at most", True)]
@@ -108,9 +104,7 @@ def _parse(text):
     def refuse(name):
         raise ValueError(f"{name} is no number")
 
-    return json.loads(
-        text, parse_float=_number, parse_int=_number, parse_constant=refuse, object_pairs_hook=_Object
-    )
+    return json.loads(text, parse_float=_number, parse_int=_number, parse_constant=refuse, object_pairs_hook=_Object)
 
 
 def _number(text):

@@ -25,6 +25,9 @@ TOOLS = "esp-web-tools"
 NAME = "microAsyncWeb"
 _STATIC = ("style.css", "installer.js")
 _BUILD_ONE = "make release builds one"
+# Seconds in which a board that was just written may begin to answer to Improv, which sets its Wi-Fi from the page.
+# The first start takes about five, and a board that does not answer lets people wait.
+IMPROV_WAIT = 15
 
 
 @dataclass(frozen=True)
@@ -195,8 +198,7 @@ def _manifest(prefix, name, version, entries, filesystem):
     return {
         "name": name,
         "version": version,
-        # The firmware does not speak Improv: asking it would only make people wait.
-        "new_install_improv_wait_time": 0,
+        "new_install_improv_wait_time": IMPROV_WAIT,
         "builds": [
             {
                 "chipFamily": entry.chip_family,

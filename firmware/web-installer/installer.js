@@ -1,4 +1,6 @@
 // Gives the install button the manifest of the board and the kind of installation that are chosen on the page.
+// Whether files are erased is chosen there too: a board that says that it has this firmware already is treated no
+// differently, or the dialog would offer to erase it only, or to write the files of a new board without saying so.
 
 const form = document.getElementById('install');
 const installer = document.querySelector('esp-web-install-button');
@@ -11,6 +13,7 @@ function choose() {
   installer.setAttribute('manifest', board.value + kind.value);
 }
 
+installer.overrides = { checkSameFirmware: () => false };
 form.addEventListener('change', choose);
 form.addEventListener('submit', (event) => event.preventDefault());
 choose();

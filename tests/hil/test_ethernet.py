@@ -22,7 +22,7 @@ def until(board, state, problem=""):
 
 def check_connected(board):
     status = json.loads(board.get("/api/status")[2])
-    assert status["network"] == {
+    expected = {
         "kind": "ethernet",
         "state": "connected",
         "ssid": "Ethernet",
@@ -30,6 +30,8 @@ def check_connected(board):
         "problem": "",
         "rssi": None,
     }
+    assert {name: status["network"][name] for name in expected} == expected
+    assert len(status["network"]["mac"]) == 17
     assert status["address"].count(".") == 3
     assert status["address"] != "0.0.0.0"
 

@@ -38,9 +38,9 @@ def image(script):
     return appimage.pack(romfs.build(files), "test")
 
 
-def check(tmp_path, script, drive=None, link="wifi", **options):
+def check(tmp_path, script, drive=None, link="wifi", files=None, **options):
     """Boot a board with `script`, run `drive(bench)` beside it; the script has to come to its end."""
-    path = write_flash(tmp_path / "flash.bin", image(script + "\nprint('the end')\n"), files={}, **options)
+    path = write_flash(tmp_path / "flash.bin", image(script + "\nprint('the end')\n"), files=files or {}, **options)
 
     async def test():
         async with bench(path, link=link) as it:

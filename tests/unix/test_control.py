@@ -138,6 +138,25 @@ def test_air(flash):
     check(flash, test)
 
 
+def test_net(flash):
+    def test(client, it):
+        assert client.net(dns="silent", forward={"514/udp": 5514})["forward"] == {"514/udp": 5514}
+        assert client.net()["dns"] == "silent"
+
+    check(flash, test)
+
+
+def test_clock(flash):
+    def test(client, it):
+        client.power(False)
+        with pytest.raises(ControlError, match="clock: the board is off: switch the power on"):
+            client.clock(1)
+        client.power(True)
+        client.clock(0)
+
+    check(flash, test)
+
+
 def test_cable(flash):
     def test(client, it):
         assert client.cable(plugged=False)["cable"]["plugged"] is False
@@ -176,6 +195,9 @@ def test_wait_gives_up(flash):
         (b'{"do": "cut", "after": -1}', "0 for none"),
         (b'{"do": "cut", "after": "x"}', "0 for none"),
         (b'{"do": "pin", "id": 99}', "no pin 99"),
+        (b'{"do": "clock", "skip": "x"}', "number of seconds"),
+        (b'{"do": "clock", "skip": -1}', "number of seconds"),
+        (b'{"do": "net", "dns": "slow"}', "net: dns: 'slow': one of ok, silent"),
         (b'{"do": "wait", "for": "godot"}', "one of off, running"),
         (b'{"do": "wait"}', "one of off, running"),
     ],

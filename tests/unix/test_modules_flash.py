@@ -109,6 +109,24 @@ Partition.mark_app_valid_cancel_rollback()
     check(tmp_path, script, drive)
 
 
+def test_times_of_files_count_from_2000(tmp_path):
+    check(
+        tmp_path,
+        """
+import os, vfs
+from esp32 import Partition
+vfs.mount(vfs.VfsLfs2(Partition("vfs")), "/")
+os.chdir("/")
+time.set_clock(1_767_225_600_000_000)
+open("new.txt", "w").close()
+stat = os.stat("new.txt")
+assert len(stat) == 10 and 2026 <= time.gmtime(stat[8])[0] < 2050, stat
+assert os.stat("old.txt")[6:] == (3, 0, 0, 0)
+""",
+        files={"old.txt": b"old"},
+    )
+
+
 def test_nvs(tmp_path):
     script = """
 from esp32 import NVS

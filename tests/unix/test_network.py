@@ -6,15 +6,23 @@ import socket
 import pytest
 
 from firmware.loopback import HOST, is_listening
+from ports.unix.bus import BusError
+from ports.unix.clock import Clock
 from ports.unix.errors import BoardError
+from ports.unix.gateway import Gateway
 from ports.unix.network import Network, Reservation
 
 
 class FakeRadio:
     hostname = "Greenhouse"
 
+    links = ()
+
     def addresses(self):
         return ["192.168.4.2"]
+
+    def routers(self):
+        return self.links
 
 
 class Handlers(dict):
@@ -26,10 +34,13 @@ class Handlers(dict):
 
 @pytest.fixture
 def network():
+    clock = Clock()
+    listened = []
+    board, gateway = FakeRadio(), Gateway(clock)
     network = Network(
-        {80: 8080, 8266: 8267}, FakeRadio(), lambda device_port, port: listened.append((device_port, port))
+        {80: 8080, 8266: 8267}, board, lambda *ports: listened.append(ports), gateway, clock
     )
-    listened = network.listened = []
+    network.board, network.listened, network.gateway = board, listened, gateway
     network.call = Handlers()
     network.register(network.call)
     return network
@@ -48,7 +59,7 @@ def taken():
         (80, "tcp", 8080),
         (8266, "tcp", 8267),
         (5000, "tcp", 5000),
-        (53, "udp", 10053),
+        (753, "udp", 10753),
         (80, "udp", 10080),
         (0, "tcp", 0),
     ],
@@ -57,11 +68,49 @@ def test_device_ports_are_on_the_loopback(network, port, proto, here):
     assert network.call["net.listen"](host="0.0.0.0", port=port, proto=proto) == {"host": HOST, "port": here}
 
 
+def test_a_web_server_elsewhere_leaves_port_80_to_others(network):
+    network.serve_http_at(8080)
+    assert network.call["net.listen"](host="", port=8080) == {"host": HOST, "port": 8080}
+    assert network.call["net.listen"](host="", port=80)["port"] not in (80, 8080)
+
+
+@pytest.mark.parametrize("kind", [socket.SOCK_DGRAM, socket.SOCK_STREAM])
+def test_a_port_that_another_board_has_is_replaced(network, kind):
+    proto = "udp" if kind == socket.SOCK_DGRAM else "tcp"
+    with socket.socket(socket.AF_INET, kind) as other:
+        other.bind((HOST, network.call["net.listen"](host="", port=53, proto=proto)["port"]))
+        if proto == "tcp":
+            other.listen()
+        here = network.call["net.listen"](host="", port=53, proto=proto)["port"]
+        assert here != other.getsockname()[1] and network.listening[f"53/{proto}"] == here
+
+
+def test_servers_behind_the_link(network):
+    async def test():
+        resolve = network.call["net.resolve"]
+        for host in (HOST, "192.0.2.123"):
+            with pytest.raises(BusError, match="EHOSTUNREACH"):
+                resolve(host=host, port=123, proto="udp")
+        network.board.links = [HOST, "10.0.0.1"]
+        asked = [(host, port) for host in network.board.links for port in (53, 123)]
+        there = {resolve(host=host, port=port, proto="udp")["port"] for host, port in asked}
+        assert len(there) == 4  # each is a server of its own
+        network.gateway.command({"forward": {"514/udp": 7}})
+        assert resolve(host="10.0.0.1", port=514, proto="udp") == {"host": HOST, "port": 7}
+        assert resolve(host=HOST, port=5000, proto="udp") == {"host": HOST, "port": 5000}
+        assert resolve(host="192.168.4.2", port=53, proto="udp") == {"host": HOST, "port": 53}
+        with pytest.raises(BusError, match="EHOSTUNREACH"):
+            resolve(host="192.0.2.123", port=80)
+        network.gateway.close()
+
+    asyncio.run(test())
+
+
 def test_listening_is_told_and_forgotten(network):
     network.call["net.listen"](host="", port=80, proto="tcp")
-    network.call["net.listen"](host="", port=53, proto="udp")
+    network.call["net.listen"](host="", port=754, proto="udp")
     assert network.listened == [(80, 8080)]
-    assert network.listening == {"80/tcp": 8080, "53/udp": 10053}
+    assert network.listening == {"80/tcp": 8080, "754/udp": 10754}
     network.reset()
     assert network.listening == {}
 
@@ -73,7 +122,7 @@ def test_own_addresses_lead_to_the_mapped_port(network, host):
     assert network.call["net.resolve"](host=host, port=81) == {"host": HOST, "port": 81}
 
 
-@pytest.mark.parametrize("host", ["192.168.4.3", "example.org"])
+@pytest.mark.parametrize("host", ["192.168.4.3", "192.0.2.7"])
 def test_other_addresses_stay(network, host):
     network.call["net.listen"](host="", port=80, proto="tcp")
     assert network.call["net.resolve"](host=host, port=80) == {"host": host, "port": 80}

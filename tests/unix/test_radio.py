@@ -131,6 +131,16 @@ def test_a_short_absence_is_not_noticed():
     assert board.after(10) == GOT_IP
 
 
+def test_routers_are_those_of_the_link():
+    board = Board([{**HOME, "gateway": "10.0.0.1", "dns": "10.0.0.2"}]).up().connect()
+    assert list(board.radio.routers()) == []
+    board.after(1)
+    assert sorted(board.radio.routers()) == ["10.0.0.1", "10.0.0.2"]
+    board.air(vanish="home")
+    board.after(1)
+    assert list(board.radio.routers()) == []
+
+
 def test_no_answer_from_dhcp():
     board = Board([{**HOME, "dhcp": "none"}]).up().connect()
     assert board.after(60) == CONNECTING
@@ -245,7 +255,10 @@ def test_access_point_configuration():
     assert board.fails("set", id=AP, authmode=3, key=b"short".hex()) == "Wifi Invalid Password"
     assert board.fails("set", id=AP, authmode=1, key=b"longenough".hex()) == "Wifi Unknown Error 0x0102"
     assert board.fails("set", id=AP, channel=15) == "Wifi Unknown Error 0x0102"
+    assert board.air()["ap"]["password"] is None
     board.call("set", id=AP, ssid=b"mine".hex(), authmode=3, key=b"longenough".hex(), hidden=True, channel=11)
+    ap = board.air()["ap"]
+    assert (ap["ssid"], ap["password"], ap["hidden"]) == ("mine", "longenough", True)
     assert board.call("get", id=AP, key="channel")["value"] == 11
     assert board.fails("set", id=STA, mac="010000000000") == "Wifi Invalid MAC Address"
 

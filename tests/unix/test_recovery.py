@@ -150,11 +150,19 @@ def test_program_of_main_c_that_resets_the_board(shed, name):
     shed.write_file("/" + name, RESET)
     said = restart(shed, 60)
     assert said.count("rst:0x") == 9
-    assert "step 1 of 4: several starts in a row were ended by a reset" in said
+    assert "step 1 of 4: several starts in a row were ended by a reset soon after they began" in said
     assert recovery(shed)[0] == 2
     assert shed.read_file("/" + name) == RESET
     shed.skip(GOOD_S)
     assert shed.eval("__import__('os').getcwd()") == "/"
+
+
+def test_boot_py_that_ends_in_a_soft_reset(shed):
+    """On SystemExit main.c begins anew at once: a board that nobody gets hold of."""
+    shed.write_file("/boot.py", b"import sys\nsys.exit()\n")
+    said = restart(shed, 60)
+    assert said.count("soft reboot") > 10
+    assert recovery(shed)[0] == 2
 
 
 def test_resets_in_a_hurry_do_no_harm(shed):

@@ -214,8 +214,8 @@ def test_ctrl_c(board, code, times):
 
 
 def test_ctrl_c_as_data(board):
-    board.send("import micropython, sys; micropython.kbd_intr(-1); sys.stdin.buffer.read(3)\r")
-    board.wait_interrupt(-1)
+    board.send("import micropython, sys; micropython.kbd_intr(-1); print('rea' + 'dy'); sys.stdin.buffer.read(3)\r")
+    board.expect("ready\r\n")
     assert board.talk("a\x03b").endswith(b"b'a\\x03b'\r\n")
 
 
@@ -285,6 +285,17 @@ def test_end_of_input(board):
     board.process.wait(TIMEOUT)
     assert board.process.returncode == 0 and not board.output
     board.console_in = os.open(os.devnull, os.O_WRONLY)
+
+
+def test_run_file_looks_in_the_current_directory(tmp_path):
+    (tmp_path / "boot.py").write_text("print('not this one')\n")
+    (tmp_path / "safe" / "main.py").mkdir(parents=True)
+    script = "import os; os.chdir('safe'); print([repl.run_file(n) for n in ('boot.py', 'main.py')])"
+    board = Board(script=script, cwd=tmp_path)
+    try:
+        assert board.expect(BANNER) == b"[True, True]\r\n"
+    finally:
+        board.stop()
 
 
 def test_run_file(tmp_path):

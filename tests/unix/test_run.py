@@ -137,7 +137,7 @@ def test_crash_loop_is_told_on_standard_error(folder):
     write_flash(folder / "flash.bin", device("raise SystemExit(1)"))
     with started(folder) as board:
         text = read_until(board.stderr.fileno(), b"\n").decode()
-    assert text.startswith("error: 10 crashes in a row")
+    assert text.startswith("error: 24 crashes in a row")
 
 
 def test_text_banner(folder):

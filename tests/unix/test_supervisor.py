@@ -241,14 +241,35 @@ def test_crash_is_shown_and_restarts_the_board(flash, end, text):
     check(flash, test)
 
 
+def test_boot_pin_at_power_on_leads_to_download_mode(flash):
+    async def test(it):
+        board = it.board
+        board.pins.command({"id": 0, "value": 0})
+        board.reset()
+        await it.says(b"SW_CPU_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)")
+        board.power_off()
+        board.power_on()
+        await it.says(b"boot:0x3 (DOWNLOAD_BOOT(UART0/UART1/SDIO_REI_REO_V2))\r\nwaiting for download\r\n")
+        assert board.state == "download" and board.pid is None
+        with pytest.raises(ValueError, match="the board is download"):
+            board.reset()
+        board.pins.command({"id": 0, "value": None})
+        board.power_on()
+        await it.says(b"boot:0x13")
+        board.pins.command({"id": 0, "value": 0})
+        assert board.pins.command({"id": 0})["value"] == 0
+
+    check(flash, test)
+
+
 def test_crash_loop_is_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(supervisor, "_CRASH_PAUSE_MAX", 0.01)
     flash = write_flash(tmp_path / "flash.bin", device("print('up')\nraise SystemExit(1)"))
 
     async def test(it):
         said = await it.says(b"Halted until the power is switched on.\r\n")
-        assert said.count(b"up\r\n") == it.board.boots == 10
-        assert it.board.state == "halted" and "10 crashes" in it.board.problem
+        assert said.count(b"up\r\n") == it.board.boots == 24
+        assert it.board.state == "halted" and "24 crashes" in it.board.problem
         with pytest.raises(ValueError, match="halted"):
             it.board.reset()
         it.board.power_on()

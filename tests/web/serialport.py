@@ -1,11 +1,13 @@
 """A stand-in for the browser's Web Serial: one port, whose other end is a bootloader stand-in in this process.
 
 esp32-mock-bootloader answers as a chip's ROM does and keeps what is written. What a chip's reset lines do is the same
-for it: it is in its bootloader whenever the port is open.
+for it: it is in its bootloader whenever the port is open. Once something has been written the other end can be the
+console of a board that runs.
 """
 
 import contextlib
 import dataclasses
+import os
 import socket
 import threading
 
@@ -52,10 +54,15 @@ SCRIPT = """(() => {
 
 
 class ChipStandIn:
-    """A chip in its bootloader: `chip` such as "esp32s3", with `flash_size` bytes of flash full of `filled`."""
+    """A chip in its bootloader: `chip` such as "esp32s3", with `flash_size` bytes of flash full of `filled`.
 
-    def __init__(self, chip, flash_size, filled):
+    `console` is the serial port of what runs on it when it has been written.
+    """
+
+    def __init__(self, chip, flash_size, filled, console=None):
         self._chip = chip
+        self._console = console
+        self._blank = bytes([filled]) * flash_size
         self._stop = threading.Event()
         self._line = None
         self._threads = []
@@ -78,6 +85,9 @@ class ChipStandIn:
             thread.join()
 
     def _open(self):
+        if self._console and self.image.data != self._blank:
+            self._line = _Tty(self._console)
+            return
         self._line, other = socket.socketpair()
         self._line.setblocking(False)
         thread = threading.Thread(
@@ -100,6 +110,24 @@ class ChipStandIn:
     def _close(self):
         if self._line is not None:
             self._line.close()
+
+
+class _Tty:
+    """A serial port with the few methods of a socket that are used here."""
+
+    def __init__(self, path):
+        self._fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+
+    def recv(self, size):
+        return os.read(self._fd, size)
+
+    def sendall(self, data):
+        os.write(self._fd, data)
+
+    def close(self):
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
 
 
 @contextlib.contextmanager

@@ -57,10 +57,12 @@ def visit(browser, site):
     """Open a tab on the installer."""
     visits = []
 
-    def start(chip=None, **context):
+    def start(chip=None, wait=1, **context):
+        """`chip` is at the serial port; `wait` are the seconds that it has to answer to Improv when it is written."""
         visits.append(Visit(browser, site, **context))
         if chip:
             chip.plug_into(visits[-1].page)
+            visits[-1].page.route("**/manifest*.json", functools.partial(_shorten, wait))
         visits[-1].open("/index.html")
         return visits[-1]
 
@@ -69,13 +71,19 @@ def visit(browser, site):
         visit.close()
 
 
+def _shorten(wait, route):
+    """A manifest, for a chip that does not answer to Improv."""
+    answer = route.fetch()
+    route.fulfill(response=answer, json={**answer.json(), "new_install_improv_wait_time": wait})
+
+
 @pytest.fixture
 def chip_of():
     """A chip's stand-in with the flash of a board, all of it in use."""
     chips = []
 
-    def make(board):
-        chips.append(ChipStandIn(board.chip, board.flash_size, FILLED))
+    def make(board, console=None):
+        chips.append(ChipStandIn(board.chip, board.flash_size, FILLED, console))
         return chips[-1]
 
     yield make
@@ -162,6 +170,45 @@ def test_update_keeps_files(visit, chip_of, folder):
         _press(tab, "Install")
         _says(tab, "Installation complete!")
     assert chip.image.data == _flash(folder, board, FILLED, without="filesystem")
+
+
+def test_from_the_click_to_the_board_s_page(visit, chip_of, folder, start_board, tmp_path):
+    """Written, brought into the Wi-Fi, and its page opened, in one dialog. What runs is the desktop board."""
+    air = [{"ssid": "cellar", "rssi": -80}, {"ssid": "home", "password": "correct horse", "rssi": -50}]
+    (tmp_path / "air.json").write_text(json.dumps(air))
+    running = start_board("--air", str(tmp_path / "air.json"))
+    running.write_file("/boot.json", b'{"hostname": "new", "server": {"port": 8080}}')
+    running.hard_reset()
+    board = RELEASED[0]
+    with as_in_a_browser(board.chip, board.flash_size):
+        tab = visit(chip_of(board, running.device), wait=webinstaller.IMPROV_WAIT)
+        dialog = tab.page.locator("ewt-install-dialog")
+        tab.page.get_by_role("button", name="Connect and install").click()
+        tab.page.locator("ew-list-item", has_text="Install microAsyncWeb").click()
+        _press(tab, "Install")
+        _says(tab, "Installation complete!")
+        _press(tab, "Next")
+        networks = tab.page.locator("ew-select-option")
+        expect(networks).to_have_count(3)
+        expect(networks.nth(1)).to_contain_text("home")
+        password = tab.page.locator("ew-filled-text-field[name=password]")
+        for word, says in (("wrong horse", "Unable to connect"), ("correct horse", None)):
+            password.locator("input").fill(word)
+            _press(tab, "Connect")
+            if says:
+                expect(dialog.locator(".error")).to_have_text(says)
+        _says(tab, "Device connected to the network!")
+        page = json.loads(running.get("/api/status")[2])["page"]
+        visit_device = tab.page.locator("ew-list-item", has_text="Visit Device")
+        expect(visit_device).to_have_js_property("href", page)
+        # Later the same dialog knows it, and offers the same choices as for any board.
+        tab.page.locator("ew-list-item", has_text="Skip").click()
+        expect(dialog).to_contain_text("Connected to new")
+        expect(tab.page.locator("ew-list-item", has_text="Install microAsyncWeb")).to_be_visible()
+        expect(tab.page.locator("ew-list-item", has_text="Change Wi-Fi")).to_be_visible()
+        expect(tab.page.locator("ew-list-item", has_text="Erase User Data")).to_have_count(0)
+    saved = json.loads(running.read_file("/boot.json"))
+    assert saved["wifi"]["networks"] == [{"ssid": "home", "password": "correct horse"}]
 
 
 def test_another_chip_than_the_chosen_one_is_left_alone(visit, chip_of):

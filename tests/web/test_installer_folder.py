@@ -68,6 +68,12 @@ def test_only_the_installation_of_a_new_board_erases_it(tmp_path, modules):
     assert not [part for build in update["builds"] for part in build["parts"] if "filesystem" in part["path"]]
 
 
+def test_a_board_just_written_has_time_to_answer_to_improv(tmp_path, modules):
+    site, _version, _entries = build(tmp_path, modules)
+    for path in site.rglob("manifest*.json"):
+        assert json.loads(path.read_text())["new_install_improv_wait_time"] == webinstaller.IMPROV_WAIT > 10
+
+
 def test_a_chip_with_several_boards_has_to_be_chosen(tmp_path, modules):
     esp32, s3 = Board.load("ESP32"), Board.load("ESP32_S3")
     folder = release.write(tmp_path / "release", [esp32, s3])

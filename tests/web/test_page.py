@@ -21,17 +21,31 @@ LONG = {
     "temperature": 101,
     "machine": "Generic ESP32 module with SPIRAM and OTA with ESP32",
     "problems": ["/boot.json, line 7: wifi.networks[0].password has " + "x" * 63 + " <b>bold</b>"],
+    "recovery": {"step": 2, "reason": "the watchdog ended the start before in " + "y" * 40},
+    "settings": {"source": "trial", "trial": 60},
+    "portal": True,
+    "time": {"utc": "2026-09-21T14:13:20Z", "synced": False, "server": "pool.ntp.org"},
+    "network": {
+        "kind": "wifi",
+        "state": "waiting",
+        "ssid": "W" * 32,
+        "accessPoint": "A" * 32,
+        "guests": 4,
+        "problem": "the access point is out of reach, beacon timeout",
+        "nextAttempt": 300,
+        "rssi": -100,
+        "lastLoss": {"ssid": "W" * 32, "problem": "beacon timeout", "ago": 99999},
+    },
 }
 
 
 def _answer_with(page, **values):
-    """Let the page see the board's own status with other `values` in it."""
+    """Let the page see the board's own status with other `values` in it; a value of None: without that key."""
 
     def answer(route):
         status = route.fetch().json()
         status.update(values)
-        status["network"].update(ssid="W" * 32, rssi=-100)
-        route.fulfill(json=status)
+        route.fulfill(json={key: value for key, value in status.items() if value is not None})
 
     page.route("**/api/status", answer)
 
@@ -132,6 +146,95 @@ def test_problems_are_announced_as_text(visit):
     alert = tab.page.get_by_role("alert")
     expect(alert.get_by_role("listitem")).to_have_text(LONG["problems"])
     assert tab.page.locator("b").count() == 0
+
+
+def test_no_notice_without_a_reason(visit):
+    tab = visit()
+    _answer_with(tab.page, recovery={"step": 0, "reason": ""}, settings={"source": "boot.json", "trial": None})
+    tab.open()
+    tab.live()
+    for name in ("#trial", "#recovery"):
+        expect(tab.page.locator(name)).to_be_hidden()
+    expect(tab.value("settings.source")).to_have_text("boot.json")
+
+
+def test_recovery_and_trial_are_told(visit):
+    tab = visit()
+    recovery = {"step": 1, "reason": "the server of the start before did not answer"}
+    problems = ["recovery: " + recovery["reason"], "log.level is loud"]
+    _answer_with(tab.page, recovery=recovery, settings={"source": "trial", "trial": 42}, problems=problems)
+    tab.open()
+    expect(tab.page.locator("#recovery")).to_contain_text("step 1 of 4: the server of the start before did not answer")
+    expect(tab.page.locator("#trial")).to_contain_text("In 42 seconds the board goes back")
+    # Not twice.
+    expect(tab.page.get_by_role("alert").get_by_role("listitem")).to_have_text(["log.level is loud"])
+
+
+CONNECTED = {"state": "connected", "ssid": "home", "problem": ""}
+LINKS = [
+    (CONNECTED, "connected"),
+    ({**CONNECTED, "connectedFor": 7200}, "connected for 2\u00a0h"),
+    ({"state": "connecting", "ssid": "home"}, "connecting to home"),
+    (
+        {"state": "waiting", "problem": "wrong password", "nextAttempt": 99},
+        "wrong password; next attempt in 99\u00a0s",
+    ),
+    ({"state": "waiting", "problem": "", "nextAttempt": None}, "waiting"),
+    ({"state": "off", "problem": "the driver failed"}, "the driver failed"),
+    ({}, "–"),
+]
+
+
+def test_the_link_in_words(visit):
+    tab = visit()
+    for network, words in LINKS:
+        _answer_with(tab.page, network=network)
+        tab.open()
+        tab.live()
+        expect(tab.value("network.state")).to_have_text(words)
+        for name in ("network.lastLoss", "network.accessPoint"):
+            expect(tab.value(name)).to_be_hidden()
+        tab.page.unroute("**/api/status")
+
+
+def test_access_point_last_loss_and_clock(visit):
+    tab = visit()
+    network = {
+        "accessPoint": "maw-123456",
+        "guests": 1,
+        "lastLoss": {"ssid": "home", "problem": "no beacon", "ago": 50},
+    }
+    _answer_with(tab.page, network=network, portal=True, time={"utc": "2026-09-21T14:13:20Z", "synced": True})
+    tab.open()
+    expect(tab.value("network.accessPoint")).to_have_text("maw-123456, 1 in it, setup is open")
+    expect(tab.value("network.lastLoss")).to_have_text("home: no beacon, 50\u00a0s ago")
+    expect(tab.value("time")).to_have_text("2026-09-21 14:13 UTC")
+    _answer_with(tab.page, time={"utc": "2026-09-21T14:13:20Z", "synced": False})
+    expect(tab.value("time")).to_have_text("2026-09-21 14:13 UTC, not confirmed")
+    _answer_with(tab.page, time={"utc": "", "synced": False})
+    expect(tab.value("time")).to_have_text("not set")
+
+
+OPTIONAL = "network uptime resetCause connections memory flash firmware update recovery settings time portal watchdog"
+
+
+def test_a_board_that_says_less(visit):
+    tab = visit()
+    for missing in [*OPTIONAL.split(), OPTIONAL + " hostname address problems machine micropython"]:
+        _answer_with(tab.page, **dict.fromkeys(missing.split()))
+        tab.open()
+        tab.live()
+        text = tab.page.locator("body").inner_text()
+        assert "undefined" not in text and "NaN" not in text, missing
+        tab.page.unroute("**/api/status")
+    assert tab.errors == []
+
+
+def test_ways_to_the_other_pages(visit):
+    tab = visit()
+    tab.open()
+    ways = tab.page.get_by_role("navigation").get_by_role("link")
+    assert [way.get_attribute("href") for way in ways.all()] == ["/admin", "/logs", "/setup"]
 
 
 def test_no_problems_no_alert(visit):

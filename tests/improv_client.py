@@ -4,7 +4,7 @@ import re
 import time
 
 STATE, ERROR, RESULT = 1, 2, 4  # types of packets to the client
-READY, TRYING, CONNECTED = 2, 3, 4  # states
+STOPPED, READY, TRYING, CONNECTED = 0, 2, 3, 4  # states
 _PACKET = re.compile(rb"\nIMPROV\x01([\x01\x02\x04])(.)", re.DOTALL)
 
 
@@ -25,11 +25,15 @@ def wifi(ssid, password):
 
 
 class Client:
-    """Sends commands over an open Console of a board; what is no packet stays in `text`."""
+    """Sends commands over an open Console of a board; what is no packet stays in `text`.
 
-    def __init__(self, console, timeout=10):
+    `timeout` are the seconds that an answer may take, `factor` multiplies them and all pauses.
+    """
+
+    def __init__(self, console, timeout=10.0, factor=1.0):
         self._console = console
-        self._timeout = timeout
+        self._timeout = timeout * factor
+        self._factor = factor
         self._bytes = b""
         self.text = b""
 
@@ -74,7 +78,7 @@ class Client:
 
     def rest(self, quiet=0.3):
         """What has come beside packets, when nothing has come for a while."""
-        self._console.serial.timeout, before = quiet, self._console.serial.timeout
+        before, self._console.serial.timeout = self._console.serial.timeout, quiet * self._factor
         while more := self._console.serial.read(4096):
             self._bytes += more
         self._console.serial.timeout = before
