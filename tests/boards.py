@@ -151,6 +151,12 @@ class Board:
             console.read_until(SOFT_REBOOT)
             console.read_until(PROMPT, 30)
 
+    def settle(self) -> None:
+        """Wait until this start counts as good: resets before that, one after the other, are taken for failures."""
+        deadline = time.monotonic() + 30 * self.factor
+        while not self.eval("__import__('device').recovery.good") and time.monotonic() < deadline:
+            self.skip(1)
+
     def hard_reset(self) -> None:
         """machine.reset(), then wait for the prompt of the next start."""
         with self.console() as console:

@@ -89,6 +89,11 @@ class Gateway:
             return self._serve("ntp", host, self._answer_ntp)
         return None
 
+    def open(self):
+        """Serve what every board asks for; other servers begin when they are asked for first."""
+        self._serve("dns", HOST, self._answer_dns)
+        self._serve("ntp", _TIME_SERVER, self._answer_ntp)
+
     def close(self):
         """Close all sockets."""
         for server in self._sockets.values():

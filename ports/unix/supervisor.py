@@ -148,6 +148,7 @@ class Supervisor:
         if not self.is_off:
             return
         self.rtc.power_on()
+        self.gateway.open()
         self.retained.power_on()
         self._crashes = 0
         if self.pins.is_held_low(_BOOT_PIN):

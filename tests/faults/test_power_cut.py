@@ -174,6 +174,7 @@ class Cuts:
 
         asyncio.run(asyncio.wait_for(record(), 120))
         self.operations = len(self._recorded)
+        self._bounds = [(read, read(self.before), read(self.after)) for read in (files_of, nvs_of)]
 
     def check(self, spare, boot):
         """Look at each cut, and call boot(device, files), a coroutine function, with a board on each different flash.
@@ -223,8 +224,8 @@ class Cuts:
     def _look(self, image, spare):
         for name in ("otadata", "phy_init", "ota_0", "ota_1"):
             assert name in spare or part(image, name) == part(self.before, name), name
-        for read in (files_of, nvs_of):
-            before, after, found = read(self.before), read(self.after), read(image)
+        for read, before, after in self._bounds:
+            found = read(image)
             for name in {*before, *after, *found}:
                 allowed = (before.get(name), after.get(name), *spare.get(name, ()))
                 assert found.get(name) in allowed, name
@@ -247,7 +248,7 @@ class Cuts:
         """Say of what fails within at which cut it was."""
         try:
             yield
-        except (AssertionError, OSError, ValueError) as error:
+        except Exception as error:
             offset, data = self._recorded[number - 1]
             what = "the erasure of a sector" if data is None else f"a write of {len(data)} bytes"
             raise AssertionError(f"cut {number} of {self.operations}, in {what} at 0x{offset:x}: {error}") from error

@@ -47,6 +47,8 @@ def test_resets_in_a_row(board, kind, times):
     before = None
     with board.replaced(board.webroot + "/test.txt", b"kept"):
         for _ in range(board.rounds(times)):
+            if kind == "hard_reset":
+                board.settle()
             getattr(board, kind)()
             board.wait_http()
             assert board.get("/test.txt")[2] == b"kept"

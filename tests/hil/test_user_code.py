@@ -47,6 +47,50 @@ def test_program_that_ends_or_fails_leaves_prompt_and_server(board, source, said
         assert board.get("/health")[0] == 200
 
 
+@pytest.mark.parametrize("path", ["/boot.py", "/main.py"])
+def test_program_of_main_c_that_fails_leaves_prompt_and_server(board, path):
+    with program(board, path, "raise ValueError('oh')\n"):
+        with board.console() as console:
+            restart(console)
+            assert b"ValueError: oh" in console.read_until(PROMPT, 30)
+        board.wait_http()
+        assert board.get("/health")[0] == 200
+
+
+def test_program_that_takes_nearly_all_of_the_heap_leaves_the_server(board):
+    source = """
+import time
+full = []
+try:
+    while True:
+        full.append(bytearray(1024))
+except MemoryError:
+    del full[-16:]
+print('heap is', 'full')
+while True:
+    time.sleep_ms(10)
+"""
+    with program(board, "/main.py", source), board.console() as console:
+        restart(console)
+        console.read_until(b"heap is full", 60)
+        board.wait_http()
+        assert board.get("/health")[0] == 200
+        console.write(b"\x03")
+        console.read_until(PROMPT)
+        console.line("full = None")
+
+
+def test_program_that_stops_the_services_and_another_that_starts_them(board):
+    with program(board, "/boot.py", "import device\ndevice.stop()\n"):
+        with board.console() as console:
+            restart(console)
+            console.read_until(PROMPT, 30)
+            assert console.line("device.server.running") == "False\r\n"
+            console.line("device.start()", 30)
+        board.wait_http()
+        assert board.get("/health")[0] == 200
+
+
 def test_app_adds_a_route(board):
     source = """
 from device import server

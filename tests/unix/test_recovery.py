@@ -184,7 +184,7 @@ def test_deep_sleep_at_the_top_of_the_app_and_the_button_out_of_it(shed):
         shed.control("pin", id=0, value=0)
         said = console.read_until(PROMPT, 30).decode()
         shed.control("pin", id=0, value=None)
-    assert "the button is held down: app.py, boot.py and main.py are not run" in said
+    assert "the button is held down: the user's programs are not run" in said
     assert recovery(shed) == (0, "")
 
 

@@ -214,6 +214,13 @@ def test_soft_resets_by_hand_do_not_count(chip):
     assert chip.start(WAITING, HARD) == "0 "
 
 
+def test_somebody_at_the_prompt_ends_the_count_of_hasty_resets(chip):
+    for _ in range(3):
+        for _ in range(5):
+            assert chip.start(WAITING) == "0 "
+        assert chip.start(STARTING, SOFT) == "0 "
+
+
 def test_good_start_ends_the_count_of_hasty_resets(chip):
     for _ in range(4):
         for _ in range(5):

@@ -215,7 +215,7 @@ except SystemExit:
     end()
 """
     )
-    assert run(program, tmp_path) == ["['failed', 'reset'] 119 ['starting anew: the server does not run']"]
+    assert run(program, tmp_path) == ["['failed', 'reset'] 23 ['starting anew: the server does not run']"]
 
 
 @pytest.mark.parametrize("missing", ["network.ready = False", "Server.running = recovery.kept = False"])
@@ -256,7 +256,9 @@ print(asked)
 
 
 def test_busy_server_is_neither_asked_nor_silent(tmp_path):
-    program = READY + """
+    program = (
+        READY
+        + """
 asked = []
 async def ask(port):
     asked.append(len(Server.connections))
@@ -268,12 +270,17 @@ asyncio.run(selftest.run())
 print(asked)
 end()
 """
+    )
     said = run(program, tmp_path)
     assert said[0] == "[1]" and said[1].startswith("['succeeded'")
 
 
-def test_server_that_has_answered_is_left_alone(tmp_path):
-    program = READY + """
+@pytest.mark.parametrize(("trial", "asked"), [(False, 1), (True, 2)])
+def test_server_is_asked_when_the_programs_have_settled(tmp_path, trial, asked):
+    program = (
+        READY
+        + f"""
+slots.trial = {trial}
 asked = 0
 async def ask(port):
     global asked
@@ -285,7 +292,8 @@ recovery.settled = lambda: waits.pop()
 asyncio.run(selftest.run())
 print(asked)
 """
-    assert run(program, tmp_path) == ["1"]
+    )
+    assert run(program, tmp_path) == [str(asked)]
 
 
 @pytest.mark.parametrize(
