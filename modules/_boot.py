@@ -25,11 +25,16 @@ def _attempt(title, function):
     return False
 
 
+def _arm():
+    from device import watchdog
+
+    watchdog.begin()
+
+
 def _begin():
-    from device import recovery, watchdog
+    from device import recovery
 
     recovery.begin()
-    watchdog.begin()
 
 
 def _mount():
@@ -67,6 +72,7 @@ def _end():
 
 
 gc.threshold(_GARBAGE_MAX)
+_attempt("watchdog", _arm)
 _attempt("recovery", _begin)
 _attempt("filesystem", _mount)
 if not _attempt("device.start", _start):

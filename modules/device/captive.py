@@ -32,30 +32,26 @@ _DNS_PORT = const(53)
 _DNS_SIZE = const(512)  # of a request by UDP at most (RFC 1035 section 4.2.1)
 _PAUSE_MS = const(100)  # after an error of the socket
 _FORM_MAX = const(4096)  # bytes; all fields of the form at their longest, each byte as %XX
-_FRONT = {"maxConnections": 4, "maxHead": 1024, "bufferSize": 256, "headTimeout": 5, "idleTimeout": 5}
 
 _OWN = ("/health", "/admin", "/logs", "/repair", "/favicon.ico", "/favicon.svg")
 _APPLE = "<HTML><HEAD><TITLE>Success</TITLE></HEAD><BODY>Success</BODY></HTML>"
-_FIREFOX = '<meta http-equiv="refresh" content="0;url=https://support.mozilla.org/kb/captive-portal"/>'
-_KINDLE = "<!DOCTYPE html><html><head><title>Kindle Reachability Probe Page</title></head><body>%s</body></html>"
-_HTML = "text/html"
-_TEXT = "text/plain"
+_NETWORK_MANAGER = "NetworkManager is online\n"
 
-# Path → what says to the system that asks for it that there is no portal: type and body; without one: 204.
+# Path → the body that says to the system that asks for it that there is no portal; an empty one goes with a 204.
 SUCCESS = {
-    "/generate_204": ("", ""),
-    "/gen_204": ("", ""),
-    "/hotspot-detect.html": (_HTML, _APPLE),
-    "/library/test/success.html": (_HTML, _APPLE),
-    "/connecttest.txt": (_TEXT, "Microsoft Connect Test"),
-    "/ncsi.txt": (_TEXT, "Microsoft NCSI"),
-    "/canonical.html": (_HTML, _FIREFOX),
-    "/success.txt": (_TEXT, "success\n"),
-    "/check_network_status.txt": (_TEXT, "NetworkManager is online\n"),
-    "/nm-check.txt": (_TEXT, "NetworkManager is online\n"),
-    "/nm": (_TEXT, "NetworkManager is online\n"),
-    "/static/hotspot.txt": (_TEXT, "OK\n"),
-    "/kindle-wifi/wifistub.html": (_HTML, _KINDLE % "81ce4465-7167-4dcb-835b-dcc9e44c112a"),
+    "/generate_204": "",
+    "/gen_204": "",
+    "/hotspot-detect.html": _APPLE,
+    "/library/test/success.html": _APPLE,
+    "/connecttest.txt": "Microsoft Connect Test",
+    "/ncsi.txt": "Microsoft NCSI",
+    "/canonical.html": '<meta http-equiv="refresh" content="0;url=https://support.mozilla.org/kb/captive-portal"/>',
+    "/success.txt": "success\n",
+    "/check_network_status.txt": _NETWORK_MANAGER,
+    "/nm-check.txt": _NETWORK_MANAGER,
+    "/nm": _NETWORK_MANAGER,
+    "/static/hotspot.txt": "OK\n",
+    "/kindle-wifi/wifistub.html": "<p>81ce4465-7167-4dcb-835b-dcc9e44c112a</p>",
 }
 
 
@@ -96,7 +92,7 @@ class Captive:
         if handler:
             return handler
         path = request.path
-        if path == "/setup" or path.startswith("/setup/"):
+        if (path + "/").startswith("/setup/"):
             return _setup(request)
         if portal.phase != portal.OPEN or path in _OWN or path.startswith("/api/"):
             return None
@@ -115,29 +111,32 @@ class Captive:
         # Phones open many connections for what goes on in the background, the server has few.
         request.keep = 0
         if portal.phase == portal.RELEASED:
-            return _success(*SUCCESS[path])
+            # As if there were an Internet.
+            body = SUCCESS[path]
+            return _fixed(body or None, 200 if body else 204, {"X-NetworkManager-Status": "online"})
         return redirect(self.base + ("/setup" if portal.phase == portal.OPEN else "/setup/result"))
 
     async def _stand_in_front(self):
         """Probes go to port 80: where the server is elsewhere, they are led there."""
-        server = self._server
-
-        def choose(request):
-            handler = self._answer_foreign(request)
-            if handler:
-                return handler
-            request.keep = 0
-            name = request.header.get("host", "").partition(":")[0]
-            base = "http://%s:%d" % (name, server.port) if name else self.base
-            return redirect(base + (request.url if request.url[0] == "/" else "/"))
-
-        front = MicropAsyncWeb(port=_HTTP_PORT, webroot=None, **_FRONT)
-        front.log = server.log
-        _Gate(front, choose)
+        front = MicropAsyncWeb(
+            port=_HTTP_PORT, webroot=None, maxConnections=4, maxHead=1024, bufferSize=256, headTimeout=5, idleTimeout=5
+        )
+        front.log = self._server.log
+        _Gate(front, self._lead_on)
         try:
             await front.runAsync()
         except OSError as error:
-            log.warning("phones do not find the setup page by themselves: port 80 is taken (%s)", error)
+            _warn(_HTTP_PORT, error)
+
+    def _lead_on(self, request):
+        """The handler of a request at port 80."""
+        handler = self._answer_foreign(request)
+        if handler:
+            return handler
+        request.keep = 0
+        name = request.header.get("host", "").partition(":")[0]
+        base = "http://%s:%d" % (name, self._server.port) if name else self.base
+        return redirect(base + (request.url if request.url[0] == "/" else "/"))
 
 
 class _Gate:
@@ -195,28 +194,15 @@ def is_foreign(host):
 
 def redirect(location):
     """A handler that sends the client there. With a page, for who does not follow, and since some want a body."""
-
-    def answer(request):
-        return (
-            '<!doctype html><title>Setup</title><a href="%s">Setup</a>' % location.replace('"', "%22"),
-            302,
-            {"Location": location, "Cache-Control": "no-store", "Content-Type": "text/html; charset=utf-8"},
-        )
-
-    return answer
+    return _fixed('<a href="/setup">Setup</a>', 302, {"Location": location})
 
 
-def _success(kind, body):
-    """The handler that answers a probe as if there were an Internet; without a body if that is empty."""
-
-    def answer(request):
-        headers = {"Cache-Control": "no-store", "X-NetworkManager-Status": "online"}
-        if not body:
-            return None, 204, headers
-        headers["Content-Type"] = kind
-        return body, 200, headers
-
-    return answer
+def _fixed(body, status, headers):
+    """A handler with always the same answer; a body is HTML if it begins as that does, else text."""
+    headers["Cache-Control"] = "no-store"
+    if body and body[0] == "<":
+        headers["Content-Type"] = "text/html"
+    return lambda request: (body, status, headers)
 
 
 def _setup(request):
@@ -239,13 +225,9 @@ async def _answer_names(address):
     """DNS for the access point's clients: every name is at `address`."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
-        try:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            # Not for the network that the station is in.
-            sock.bind(socket.getaddrinfo(address, _DNS_PORT)[0][-1])
-        except OSError as error:
-            log.warning("phones do not find the setup page by themselves: the DNS port is taken (%s)", error)
-            return
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Not for the network that the station is in.
+        sock.bind(socket.getaddrinfo(address, _DNS_PORT)[0][-1])
         sock.setblocking(False)
         while True:
             try:
@@ -257,8 +239,14 @@ async def _answer_names(address):
             except Exception:
                 # A client that has gone, no memory: whatever it is with one packet, the next one is answered.
                 await sleep_ms(_PAUSE_MS)
+    except OSError as error:
+        _warn(_DNS_PORT, error)
     finally:
         sock.close()
+
+
+def _warn(port, error):
+    log.warning("phones do not find the setup page: port %d is taken (%s)", port, error)
 
 
 def _readable(sock):

@@ -54,6 +54,7 @@ _PASSWORD_MIN = const(8)
 _PASSWORD_MAX = const(63)
 
 _trying = False  # a network is being tried
+_failed = False  # the last one could not be used, and the client may still show that
 _hostname = ""  # to be saved with the next network
 _waiting = None  # (command, data) that takes longer and has not begun
 _worker = None  # the task for such commands
@@ -76,13 +77,17 @@ async def run():
 
 def _take(data):
     """Do the command in a packet's data: its number, the length of its own data, and those."""
-    global _waiting, _worker
+    global _waiting, _worker, _failed
     if len(data) < 2 or data[1] != len(data) - 2:
         _send(_ERROR, _INVALID)
         return
-    _send(_ERROR, _NONE)
     command = data[0]
     data = bytes(data[2:])
+    # Each command begins without an error. But ESP Web Tools looks for networks again as soon as one has failed, and
+    # would take back what it has just told its user.
+    if not (_failed and command == _SCAN):
+        _failed = False
+        _send(_ERROR, _NONE)
     if command == _JOIN or command == _SCAN:
         # Meanwhile clients may ask for the state. Of several that wait the last one counts.
         _waiting = command, data
@@ -211,7 +216,7 @@ async def _scan():
 
 async def _join(data):
     """Try a network; if it works, save it."""
-    global _trying
+    global _trying, _failed
     ssid, rest = _part(data)
     password, rest = _part(rest)
     if rest:
@@ -225,6 +230,7 @@ async def _join(data):
         _trying = False
     if problem:
         log.warning("Improv: network %s: %s", ssid, problem)
+        _failed = True
         _send(_ERROR, _NOT_CONNECTED)
         _send(_STATE, _state())
         return

@@ -4,9 +4,9 @@
 
     return page("Wi-Fi", "<p>Connected to ", escape(ssid), "</p>", lines(), refresh=5)
 
-What the style sheet knows beside plain HTML: class card (a box; fieldset and form.card too), warn (a box that asks for
-attention), good, bad and note (texts), grid (boxes side by side where there is room), danger (a button), and dl with
-<div><dt>…</dt><dd>…</dd></div> for values. The colours are those of firmware/webroot/style.css.
+What the style sheet knows beside plain HTML: class card (a box), warn (one that asks for attention), good, bad and note
+(texts), danger (a button), and dl with <div><dt>…</dt><dd>…</dd></div> for values. The colours are those of
+firmware/webroot/style.css.
 """
 
 import sys
@@ -26,14 +26,12 @@ _HEAD = b"""<!doctype html>
 <style>"""
 _STYLE = b"""\
 :root{color-scheme:light dark;--page:#f3f5f4;--card:#fff;--line:#dfe4e2;--edge:#7b8986;--text:#17211f;--soft:#5a6865;
---accent:#0f766e;--on:#fff;--good:#15803d;--bad:#b91c1c;--warn:#fef6e0;--warn-line:#e8c25a;--code:#eef2f1}
+--accent:#0f766e;--on:#fff;--good:#15803d;--bad:#b91c1c;--warn:#fef6e0;--warn-line:#e8c25a}
 @media(prefers-color-scheme:dark){:root{--page:#0f1514;--card:#182120;--line:#2a3634;--edge:#71837f;--text:#e7eeec;
---soft:#9db0ac;--accent:#2dd4bf;--on:#0f1514;--good:#4ade80;--bad:#f87171;--warn:#2d2613;--warn-line:#7a6320;
---code:#0f1716}}
+--soft:#9db0ac;--accent:#2dd4bf;--on:#0f1514;--good:#4ade80;--bad:#f87171;--warn:#2d2613;--warn-line:#7a6320}}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
-body{margin:0;background:var(--page);color:var(--text);font:1rem/1.5 system-ui,-apple-system,"Segoe UI",Roboto,
-"Helvetica Neue",Arial,sans-serif;overflow-wrap:anywhere}
+body{margin:0;background:var(--page);color:var(--text);font:1rem/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
 header{background:var(--card);border-bottom:1px solid var(--line)}
 header div,main{max-width:46rem;margin:auto;padding:.75rem 1rem}
 header p,.note{margin:0;font-size:.875rem;color:var(--soft)}
@@ -42,18 +40,15 @@ h2{margin:0 0 .5rem;font-size:1.0625rem}
 p,ul{margin:.5rem 0}
 a{color:var(--accent)}
 :focus-visible{outline:3px solid var(--accent);outline-offset:2px}
-.grid{display:grid;gap:0 1rem}
-@media(min-width:38rem){.grid{grid-template-columns:1fr 1fr}}
-.card,fieldset{min-width:0;margin:0 0 1rem;padding:1rem 1.125rem;background:var(--card);border:1px solid var(--line);
+.card{min-width:0;margin:0 0 1rem;padding:1rem 1.125rem;background:var(--card);border:1px solid var(--line);
 border-radius:.875rem}
 main>.card:first-child{margin-top:.25rem}
 .warn{background:var(--warn);border-color:var(--warn-line)}
 .good{color:var(--good)}
 .bad{color:var(--bad)}
-label,legend{font-weight:600}
-label{display:block;margin-top:.75rem}
-input,select,textarea,button{font:inherit;color:inherit;border-radius:.5rem}
-input,select,textarea{width:100%;min-height:2.75rem;padding:.5rem .625rem;border:1px solid var(--edge);
+label{display:block;margin-top:.75rem;font-weight:600}
+input,button{font:inherit;color:inherit;border-radius:.5rem}
+input{width:100%;min-height:2.75rem;padding:.5rem .625rem;border:1px solid var(--edge);
 background:var(--page)}
 input[type=radio],input[type=checkbox]{width:1.25rem;height:1.25rem;min-height:0;margin:0 .5rem 0 0;
 vertical-align:-.2rem;accent-color:var(--accent)}
@@ -68,9 +63,9 @@ dt{flex:none;color:var(--soft)}
 dd{min-width:0;margin:0;text-align:right}
 table{width:100%;border-collapse:collapse;font-size:.9375rem}
 th,td{padding:.3125rem .5rem .3125rem 0;border-top:1px solid var(--line);text-align:left;vertical-align:top}
-code,pre{font:.875em ui-monospace,Menlo,Consolas,monospace;background:var(--code)}
+code,pre{font:.875em ui-monospace,monospace;background:var(--page)}
 pre{padding:.75rem;overflow-x:auto;border:1px solid var(--line);border-radius:.5rem}
-progress{width:100%;accent-color:var(--accent)}
+progress{width:100%}
 """
 _POLICY = (
     "default-src 'none'; style-src 'sha256-%s'; script-src %s; connect-src 'self'; img-src data:; form-action 'self'; "

@@ -67,8 +67,8 @@ _CAUSES = (
 _STEPS = (
     "",
     "using the last good boot.json",
-    "using the last good boot.json, app.py, boot.py and main.py are not run",
-    "running the firmware of the other slot, app.py, boot.py and main.py are not run",
+    "using the last good boot.json, without the user's programs",
+    "using the firmware of the other slot, without the user's programs",
     "only the REPL runs",
 )
 
@@ -118,7 +118,8 @@ def _judge(before, cause):
         soft = soft + 1 if phase == _WAITING else 0
         if was < _NO_PROGRAMS and soft > _TOLERATED_SOFT[was]:
             return _go_on(was + 1, _AGAIN_AND_AGAIN, 0)
-        return _go_on(was, why, where, early, soft)
+        # One that comes later is somebody's at the prompt, and so will be the resets before it.
+        return _go_on(was, why, where, early if soft else 0, soft)
     if cause in (machine.PWRON_RESET, machine.DEEPSLEEP_RESET) or phase in (_GOOD, _INTENDED):
         return _go_on(0, 0, 0)
     moved = slot != _slot
@@ -228,7 +229,7 @@ def allows_user_code():
     if _programs and (step >= _NO_PROGRAMS or button()):
         _programs = False
         if step < _NO_PROGRAMS:
-            log.warning("the button is held down: app.py, boot.py and main.py are not run")
+            log.warning("the button is held down: the user's programs are not run")
     return _programs
 
 
@@ -236,9 +237,8 @@ def button():
     """Whether the board's button is held down; False where it has none."""
     import _board
 
-    if _board.BUTTON is None:
-        return False
-    return not machine.Pin(_board.BUTTON, machine.Pin.IN, machine.Pin.PULL_UP).value()
+    number = getattr(_board, "BUTTON", None)
+    return number is not None and not machine.Pin(number, machine.Pin.IN, machine.Pin.PULL_UP).value()
 
 
 def hide_programs():
@@ -317,7 +317,7 @@ def repl_only():
     print("  import machine; machine.reset()         start as usual now")
     _timer = machine.Timer(0)
     _timer.init(mode=machine.Timer.ONE_SHOT, period=_AGAIN_MS, callback=_again)
-    # A reset by the user is a start as usual; only the timer's words would be too late for the record.
+    # Whatever ends this, the user or the timer, the next start is one as usual.
     _note(_INTENDED, _place)
 
 

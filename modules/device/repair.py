@@ -27,8 +27,7 @@ _FOUND = {
 _SAVE = """<section class="card"><h2>1. Save what is there</h2>
 <p>The copy holds everything, the passwords in boot.json as well.</p>
 <p><a href="/api/repair/image" download>Download a copy (%d KB)</a></p>
-<p class="note">On a computer <code>python -m firmware unpack</code> of microAsyncWeb, or another tool for LittleFS with
-blocks of 4096 bytes, takes the files out that can still be read.</p></section>
+<p class="note">Tools for LittleFS on a computer (blocks of 4096 bytes) look for the files in it.</p></section>
 """
 _FORMAT = """<form class="card" method="post" action="/api/repair"><h2>2. Begin anew</h2>
 <p>A new filesystem is empty: all files are lost.%s Then the board restarts.</p>

@@ -19,9 +19,9 @@ import device
 from . import boot, log, recovery, slots
 
 _PAUSE_MS = const(1000)
-_PAUSE_LATE_MS = const(5000)
+_PAUSE_SILENT_MS = const(5000)
 _PATIENCE_S = const(300)  # a router that restarts as well is back by then
-_SILENCE_S = const(120)  # for a server that does not answer
+_SILENCE_PASSES = const(24)  # for a server that does not answer, 5 s each
 _ANSWER_S = const(5)
 # A request, a page of ours and an update take less than half of this.
 _FREE_MIN = const(16 * 1024)
@@ -32,13 +32,15 @@ _BLOCK_MIN = const(8 * 1024)
 async def run():
     """A service: returns when the start has succeeded, resets the board when it never will."""
     trial = slots.pending()
-    passes = silent = 0
+    passes = silent = 0  # of the loop below
     answered = None  # what _without_address() said when the server answered
     while True:
+        settled = recovery.settled()
         unreachable = _without_address()
         silence = ""
-        # Until it has answered, and once more when there is an address: it has few connections.
-        if answered is None or (answered and not unreachable):
+        # Not before the user's programs have shown what they do to it, and then until it has answered, and once more
+        # when there is an address: it has few connections. An update cannot wait for that.
+        if (settled or trial) and (answered is None or (answered and not unreachable)):
             if _busy():
                 unreachable = unreachable or "the server has its hands full"
             else:
@@ -49,22 +51,22 @@ async def run():
             if trial:
                 _confirm()
                 trial = False
-            if recovery.settled():
+                if not settled:
+                    answered = None
+            if settled:
                 _keep()
                 return
-        else:
-            recovery.settled()
-        silent = silent + 1 if silence else 0
         passes += 1
         if trial and passes >= _PATIENCE_S:
             log.error("the update is given up: %s", problem)
             recovery.intended()
             machine.reset()
-        if silent >= _SILENCE_S and not trial and recovery.kept:
+        silent = silent + 1 if silence else 0
+        if silent >= _SILENCE_PASSES and not trial and recovery.kept:
             log.error("starting anew: %s", silence)
             recovery.failed()
             machine.reset()
-        await sleep_ms(_PAUSE_MS if passes < _PATIENCE_S else _PAUSE_LATE_MS)
+        await sleep_ms(_PAUSE_SILENT_MS if silence and not trial else _PAUSE_MS)
 
 
 async def failure():

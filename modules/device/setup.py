@@ -5,12 +5,11 @@ who is in the access point knows that one. At any other time they are the admini
 everybody's as long as the portal lingers, since the phone that waits for it is still there.
 """
 
-import asyncio
 import gc
-from asyncio import sleep_ms
+from asyncio import create_task, sleep_ms
 
 import network
-from micropAsyncWeb import HttpError
+from micropAsyncWeb import HttpError, Response
 from micropython import const
 
 import device
@@ -22,41 +21,35 @@ _SSID_MAX = const(32)  # bytes (IEEE 802.11-2020 section 9.4.2.2)
 _PASSWORD_MIN = const(8)  # a WPA passphrase is 8 to 63 characters (IEEE 802.11-2020 annex J.4)
 _PASSWORD_MAX = const(63)
 _NAME_MAX = const(32)
-_ADMIN_MAX = const(64)
 _SHOWN_MAX = const(20)  # networks, the strongest
 _HEAD_START_MS = const(1500)  # for the result page to arrive before the radio may change its channel
 _REFRESH_S = const(5)
-_BARS = ((-55, "very good", "●●●●"), (-67, "good", "●●●○"), (-78, "fair", "●●○○"), (-999, "weak", "●○○○"))
+_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789-"  # of a host name
+_SIGNALS = ("weak", "fair", "good", "very good")
+
+# Attributes of an input, and a box.
+_NAME = 'maxlength="32" autocapitalize="none" autocorrect="off" value="%s"'
+_SECRET = 'maxlength="63" type="password" autocomplete="off"'
+_ALERT = '<p class="card warn" role="alert">%s</p>'
 
 _FORM_SCRIPT = b"""\
-const password = document.getElementById('password'), label = document.createElement('label');
-label.innerHTML = '<input type="checkbox">Show the password';
-label.firstChild.onchange = (event) => { password.type = event.target.checked ? 'text' : 'password'; };
-password.after(label);
-const other = document.getElementById('other');
-other.oninput = () => { document.getElementById('another').checked = true; };
-document.getElementById('join').onsubmit = (event) => {
-  const button = event.submitter || event.target.querySelector('button');
-  setTimeout(() => { button.disabled = true; button.textContent = 'One moment'; });
-};
-window.onpageshow = (event) => { if (event.persisted) location.reload(); };
+const { password, other } = document.forms[0].elements;
+password.insertAdjacentHTML('afterend', '<label><input type="checkbox">Show the password</label>');
+password.nextSibling.onchange = (event) => { password.type = event.target.checked ? 'text' : 'password'; };
+other.oninput = () => { document.querySelector('[name=ssid][value=""]').checked = true; };
 """
+# The page of a try that is not over has the status 202 (RFC 9110 section 15.3.3).
 _RESULT_SCRIPT = b"""\
 const link = document.getElementById('link');
-setInterval(async () => {
-  try {
-    const answer = await fetch(location.href, { cache: 'no-store' });
-    const text = await answer.text();
-    link.textContent = '';
-    if (answer.ok && !text.includes('id="link"')) location.reload();
-  } catch (error) {
-    link.textContent = 'The device does not answer at this moment. Trying again.';
-  }
-}, 2000);
+setInterval(() => fetch(location).then((answer) => {
+  link.textContent = '';
+  if (answer.status == 200) location.reload();
+}, () => {
+  link.textContent = 'The device does not answer at this moment.';
+}), 2000);
 """
-
 attempt = None  # the last Attempt
-_found = []  # the networks of the last form
+_locks = {}  # name of each network in the last form → whether it asks for a password
 
 
 class Attempt:
@@ -64,6 +57,7 @@ class Attempt:
 
     pending = True
     problem = ""  # in words; '' when it worked
+    unsaved = ""  # why the settings could not be saved
     read = False  # its result was shown
     finished = False  # by the user
     address = ""
@@ -71,47 +65,47 @@ class Attempt:
     def __init__(self, ssid, hostname):
         self.ssid = ssid
         self.hostname = hostname
-        self.notes = []  # what could not be saved
-
-
-class _Wrong(Exception):
-    """What was sent is not right; arguments: words for its sender, status."""
 
 
 async def answer(request):
     """/setup. GET: the form. POST: try what it says; or with action=skip: go on without Wi-Fi."""
+    global attempt
     refused = await _refuse(request, portal.opened)
     if refused:
         return refused
     if request.method != "POST":
         return await _form()
-    typed = {}
-    try:
-        typed = await _read(request)
-        if typed.get("action") == "skip" and portal.opened:
-            portal.dismiss()
-            return _skipped()
-        if not (attempt and attempt.pending):
-            _start(*_check(typed))
-    except _Wrong as wrong:
-        return await _form(typed, *wrong.args)
-    return _go("/setup/result")
+    if not request.header.get("content-type", "").lower().startswith("application/x-www-form-urlencoded"):
+        raise HttpError(415)
+    typed = await request.form()
+    if typed.get("action") == "skip" and portal.opened:
+        portal.dismiss()
+        return _skipped()
+    if not (attempt and attempt.pending):
+        try:
+            ssid, password, hostname, secret = _check(typed)
+        except ValueError as error:
+            return await _form(typed, error)
+        attempt = Attempt(ssid, hostname)
+        attempt.task = create_task(_try(attempt, password, secret))
+    return Response.redirect(request, "/setup/result", 303)
 
 
 async def answer_result(request):
     """/setup/result. GET: what became of the last try. POST: the user has read it."""
-    lingers = portal.phase != portal.CLOSED
-    refused = await _refuse(request, lingers)
+    refused = await _refuse(request, portal.phase != portal.CLOSED)
     if refused:
         return refused
-    if request.method == "POST":
-        if attempt and not attempt.pending:
-            attempt.finished = True
-            portal.update()
-        return _finished()
     if not attempt:
-        return _go("/setup")
-    return _result()
+        return Response.redirect(request, "/setup", 303)
+    if attempt.pending:
+        return page("Connecting", _pending(), refresh=_REFRESH_S, status=202, script=_RESULT_SCRIPT)
+    if request.method == "POST":
+        attempt.finished = True
+        portal.update()
+        return page("Done", '<p class="card">You can close this window now.</p>')
+    attempt.read = True
+    return page("Not connected", _failed()) if attempt.problem else page("Connected", _connected())
 
 
 HANDLERS = {"/setup": answer, "/setup/result": answer_result}
@@ -120,85 +114,42 @@ HANDLERS = {"/setup": answer, "/setup/result": answer_result}
 async def _refuse(request, free):
     """The answer to who may not; None if he may. free: without a password."""
     if not hasattr(boot.network_service, "try_network"):
-        return page(
-            "Wi-Fi", '<p class="card">This board has no Wi-Fi in use: nothing is to be set here.</p>', status=404
-        )
-    if request.method not in ("GET", "HEAD", "POST"):
-        raise HttpError(405)
+        raise HttpError(409, "This board has no Wi-Fi in use.")
     if not free:
-        return await admin.check(request, "its Wi-Fi can be set here")
+        return await admin.check(request)
     if request.method == "POST" and admin.foreign(request):
-        text = '<p class="card bad">A page of another site has sent this. <a href="/setup">Open the form</a> here.</p>'
-        return page("Not taken", text, status=403)
+        raise HttpError(403, "A page of another site has sent this.")
     return None
 
 
-def _go(path):
-    return None, 303, {"Location": path, "Cache-Control": "no-store"}
-
-
-async def _read(request):
-    """The fields of the form; _Wrong if they cannot be read."""
-    kind = request.header.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
-        raise _Wrong("Only the form of this page is taken.", 415)
-    try:
-        return await request.form()
-    except HttpError as error:
-        if error.args[0] != 400:
-            raise
-        raise _Wrong("What was sent is not text in UTF-8.", 400)
-
-
 def _check(typed):
-    """(ssid, password, host name, administrator's password) of a form; _Wrong says what is not right with it."""
+    """(ssid, password, host name, administrator's password) of a form; ValueError says what is not right."""
     chosen = typed.get("ssid", "")
     other = typed.get("other", "")
-    if chosen and other:
-        raise _Wrong("You have chosen %s and typed %s: choose one, or empty the field." % (chosen, other), 400)
     ssid = chosen or other
-    if not ssid:
-        raise _Wrong("Choose a network, or type the name of one.", 400)
     size = len(ssid.encode())
-    if size > _SSID_MAX:
-        text = "The name of a network has %d bytes at most, %s has %d; other characters than A to Z take 2 to 4."
-        raise _Wrong(text % (_SSID_MAX, ssid, size), 400)
     password = typed.get("password", "")
-    if password and (len(password) < _PASSWORD_MIN or len(password.encode()) > _PASSWORD_MAX):
-        text = "A Wi-Fi password has %d to %d characters, this one has %d; other characters than A to Z count more."
-        raise _Wrong(text % (_PASSWORD_MIN, _PASSWORD_MAX, len(password)), 400)
-    if not password and _is_locked(ssid):
-        raise _Wrong("%s asks for a password." % ssid, 400)
-    hostname = typed.get("hostname", "") or boot.hostname
-    if not _is_name(hostname):
-        text = "The name of the device has 1 to %d letters A to Z, digits and inner hyphens; %s has others."
-        raise _Wrong(text % (_NAME_MAX, hostname), 400)
+    hostname = typed.get("hostname") or boot.hostname
     secret = "" if device.config["admin"]["password"] else typed.get("admin", "")
-    if len(secret) > _ADMIN_MAX:
-        raise _Wrong("The administrator's password has %d characters at most." % _ADMIN_MAX, 400)
-    for text in (ssid, password, secret):
-        if text and (min(text) < " " or "\x7f" in text):
-            raise _Wrong("A name or a password has a control character in it, as a tab or a line break.", 400)
+    problem = ""
+    if chosen and other:
+        problem = "You have chosen %s and typed %s: choose one." % (chosen, other)
+    elif not ssid:
+        problem = "Choose a network, or type its name."
+    elif size > _SSID_MAX:
+        problem = "A network's name has 32 bytes at most, %s has %d." % (ssid, size)
+    elif password and not _PASSWORD_MIN <= len(password) <= len(password.encode()) <= _PASSWORD_MAX:
+        problem = "A password has 8 to 63 characters, this one has %d; other characters than A to Z count more."
+        problem %= len(password)
+    elif not password and _locks.get(ssid):
+        problem = "%s asks for a password." % ssid
+    elif len(hostname) > _NAME_MAX or hostname.strip("-") != hostname or hostname.lower().strip(_LETTERS):
+        problem = "The device's name has 1 to 32 letters A to Z, digits and inner hyphens; %s has others." % hostname
+    elif min(ssid + password + secret) < " " or "\x7f" in ssid + password + secret:
+        problem = "A name or a password has a control character."
+    if problem:
+        raise ValueError(problem)
     return ssid, password, hostname, secret
-
-
-def _is_name(text):
-    if not 0 < len(text) <= _NAME_MAX or "-" in (text[0], text[-1]):
-        return False
-    return all("a" <= letter <= "z" or "0" <= letter <= "9" or letter == "-" for letter in text.lower())
-
-
-def _is_locked(ssid):
-    for entry in _found:
-        if entry["ssid"] == ssid:
-            return entry["lock"]
-    return False
-
-
-def _start(ssid, password, hostname, secret):
-    global attempt
-    attempt = Attempt(ssid, hostname)
-    attempt.task = asyncio.create_task(_try(attempt, password, secret))
 
 
 async def _try(current, password, secret):
@@ -213,17 +164,16 @@ async def _try(current, password, secret):
             network.hostname(boot.hostname)
         else:
             current.address = service.address()
-            current.notes = _keep(service, current, password, secret)
+            current.unsaved = _keep(service, current, password, secret)
     except Exception as error:
         log.exception("setup", error)
         current.problem = "it cannot be tried (%s)" % error
     current.pending = False
-    log.info("setup: %s: %s", current.ssid, current.problem or "connected")
     portal.update()
 
 
 def _keep(service, current, password, secret):
-    """Save what was set, and go by it. The lines of what is wrong with that."""
+    """Save what was set, and go by it. What is wrong with that in words, or ''."""
     hostname = "" if current.hostname == boot.hostname else current.hostname
     boot.hostname = current.hostname
     # The modules that check the settings must not come to lie behind garbage.
@@ -231,169 +181,126 @@ def _keep(service, current, password, secret):
     try:
         problems = bootjson.add_network(current.ssid, password, hostname, secret)
         if problems:
-            return problems
-        settings, _, _ = bootjson.check(bootjson.current())
+            return "; ".join(problems)
+        settings = bootjson.check(bootjson.current())[0]
     except MemoryError:
-        return ["there was no memory for it: restart the device and try again"]
+        return "out of memory: restart and try again"
     for key in ("hostname", "admin"):
         device.config[key] = settings[key]
-    device.config["wifi"]["networks"] = settings["wifi"]["networks"]
-    service.use(settings["wifi"]["networks"])
-    gc.collect()
-    return []
+    networks = device.config["wifi"]["networks"] = settings["wifi"]["networks"]
+    service.use(networks)
+    return ""
 
 
-async def _form(typed=None, problem="", status=200):
-    """The page with the form, filled with what was typed before."""
-    global _found
-    _found = found = (await boot.network_service.scan())[:_SHOWN_MAX]
+async def _form(typed=None, problem=""):
+    """The page with the form, filled with what was typed before; typed=None: for the last try."""
+    global _locks
+    found = (await boot.network_service.scan())[:_SHOWN_MAX]
+    _locks = {}
+    for entry in found:
+        _locks[entry["ssid"]] = entry["lock"]
     if typed is None:
-        last = attempt and not attempt.pending and attempt
-        typed = {"ssid": last.ssid, "hostname": last.hostname} if last else {}
-        if last and last.ssid not in [entry["ssid"] for entry in found]:
-            typed = {"other": last.ssid, "hostname": last.hostname}
-    return page("Wi-Fi", _form_parts(found, typed, problem), status=status, script=_FORM_SCRIPT)
+        typed = {"ssid": attempt.ssid, "hostname": attempt.hostname} if attempt else {}
+    parts = _form_parts(found, typed, problem)
+    return page("Join a network", parts, status=400 if problem else 200, script=_FORM_SCRIPT)
 
 
 def _form_parts(found, typed, problem):
     if problem:
-        yield '<p class="card warn" role="alert">%s</p>\n' % escape(problem)
+        yield _ALERT % escape(problem)
     if storage.state in storage.LOST:
-        yield '<p class="card warn">The filesystem is %s: <a href="/repair">repair it</a></p>\n' % storage.state
-    yield '<form class="card" id="join" method="post" action="/setup">\n'
-    yield '<h2 id="air">Which network is this device to join?</h2>\n<div role="radiogroup" aria-labelledby="air">\n'
+        yield _ALERT % ('The filesystem is %s: <a href="/repair">repair it</a>' % storage.state)
     chosen = typed.get("ssid", "")
+    other = typed.get("other") or ("" if chosen in _locks else chosen)
+    yield ('<form class="card" method="post"><div role="radiogroup" aria-label="Networks">')
     for entry in found:
-        yield _radio(entry["ssid"], entry["ssid"] == chosen, "", "%s<br>%s" % (escape(entry["ssid"]), _words(entry)))
+        name = escape(entry["ssid"])
+        yield _radio(name, entry["ssid"] == chosen, "%s<br>%s" % (name, _signal(entry)))
     if not found:
-        yield "<p>None is in range. This device knows only those of 2.4 GHz.</p>\n"
-    other = typed.get("other", "")
-    yield _radio("", bool(other) or not found, ' id="another"', "Another, or a hidden one")
-    yield "</div>\n"
-    yield '<label for="other">Its name (SSID)</label>\n<input id="other" name="other" maxlength="32"'
-    yield ' autocapitalize="none" autocorrect="off" spellcheck="false" value="%s">\n' % escape(other)
-    yield '<p class="note"><a href="/setup">Look for networks again</a></p>\n'
-    yield '<label for="password">Password of the network</label>\n'
-    yield '<input id="password" name="password" type="password" maxlength="63" autocomplete="off">\n'
-    yield '<label for="hostname">Name of this device</label>\n<input id="hostname" name="hostname" maxlength="32"'
-    yield ' autocapitalize="none" autocorrect="off" spellcheck="false" value="%s">\n' % (
-        escape(typed.get("hostname", "") or boot.hostname)
-    )
-    yield '<p class="note">Its address will be http://name.local/</p>\n'
+        yield "<p>None is in range at 2.4 GHz.</p>"
+    yield _radio("", other or not found, "Another, or a hidden one")
+    yield "</div>"
+    yield _field("other", "Its name (SSID)", _NAME % escape(other))
+    yield '<p><a href="/setup">Look again</a></p>'
+    yield _field("password", "Password of the network", _SECRET)
+    name = typed.get("hostname") or boot.hostname
+    yield _field("hostname", "Name of this device, for http://name.local/", _NAME % escape(name))
     if not device.config["admin"]["password"]:
-        yield '<label for="admin">Administrator\'s password of this device, if you like</label>\n'
-        yield '<input id="admin" name="admin" type="password" maxlength="64" autocomplete="new-password">\n'
-        yield '<p class="note">With it, you can manage and update the device over the network, as user '
-        yield "<strong>%s</strong>.</p>\n" % admin.USER
-    yield "<button>Connect</button>\n</form>\n"
+        label = "Administrator's password to manage the device as user admin, if you like"
+        yield _field("admin", label, _SECRET)
+    yield "<button>Connect</button></form>"
     if portal.opened:
-        yield '<form class="card" method="post" action="/setup">\n'
-        yield '<input type="hidden" name="action" value="skip">\n<h2>No network?</h2>\n'
-        yield "<p>The device works in its own network, %s, too. This page comes again with the next start.</p>\n" % (
-            _own_network()
+        yield (
+            '<form class="card" method="post"><p>Until the next start the device can do with its %s.</p>'
+            '<button name="action" value="skip">Use it without Wi-Fi</button></form>' % _own_network()
         )
-        yield "<button>Use it without Wi-Fi</button>\n</form>\n"
 
 
-def _radio(value, checked, more, text):
+def _radio(value, checked, text):
     mark = " checked" if checked else ""
-    return '<label><input type="radio" name="ssid" value="%s"%s%s>%s</label>\n' % (escape(value), mark, more, text)
+    return '<label><input type="radio" name="ssid" value="%s"%s>%s</label>' % (value, mark, text)
 
 
-def _words(entry):
-    words, bars = next(mark[1:] for mark in _BARS if entry["rssi"] >= mark[0])
-    lock = "locked" if entry["lock"] else "open"
-    return '<span class="note"><span aria-hidden="true">%s</span> %s signal, %s</span>' % (bars, words, lock)
+def _field(name, label, attributes):
+    return '<label for="%s">%s</label><input id="%s" name="%s" %s>' % (name, label, name, name, attributes)
 
 
-def _result():
-    ssid = escape(attempt.ssid)
-    if attempt.pending:
-        return page("Connecting", _pending(ssid), refresh=_REFRESH_S, script=_RESULT_SCRIPT)
-    attempt.read = True
-    if attempt.problem:
-        return page("Not connected", _failed(ssid))
-    return page("Connected", _connected(ssid))
+def _signal(entry):
+    rssi = entry["rssi"]
+    level = (rssi >= -78) + (rssi >= -67) + (rssi >= -55)
+    return '<span class="note"><span aria-hidden="true">%s</span> %s signal, %s</span>' % (
+        "●" * (level + 1) + "○" * (3 - level),
+        _SIGNALS[level],
+        "locked" if entry["lock"] else "open",
+    )
 
 
 def _own_network():
-    name = boot.network_service.ap_ssid
-    return "<strong>%s</strong>" % escape(name) if name else "the device's own network"
+    return "own network <strong>%s</strong>" % escape(boot.network_service.ap_ssid)
 
 
-def _pending(ssid):
-    yield '<div class="card">\n<h2>Trying %s</h2>\n' % ssid
-    yield "<p>This takes up to half a minute. The page shows by itself what has become of it.</p>\n"
-    yield '<p id="link" class="bad" role="status"></p>\n</div>\n'
-    if portal.opened:
-        yield '<p class="card note">Your phone may lose %s meanwhile: the device changes its channel. ' % _own_network()
-        yield "If this page does not come back: join it again and open <code>%s</code>. " % _here()
-        yield "The result is kept.</p>\n"
+def _link(host, path=""):
+    """A link to this board, which shows its address."""
+    url = boot.page_url(host, device.config["server"]["port"]) + path
+    return '<a href="%s">%s</a>' % (url, url)
 
 
-def _here():
-    """Where the result is to be found from within the access point."""
-    service = boot.network_service
-    port = device.config["server"]["port"]
-    return boot.page_url(service.ap_address() or service.address(), port) + "setup/result"
-
-
-def _failed(ssid):
-    yield '<div class="card">\n<h2>No connection to %s</h2>\n<p class="bad">What went wrong: %s.</p>\n' % (
-        ssid,
-        escape(attempt.problem),
-    )
-    for part, advice in _ADVICE:
-        if part in attempt.problem:
-            yield "<p>%s</p>\n" % advice
-            break
-    yield '<p><a href="/setup">Try again</a></p>\n</div>\n'
-
-
-_ADVICE = (
-    ("password", "Capitals and small letters count. It is the password of the Wi-Fi, not that of the router's pages."),
-    ("not found", "It may be out of reach, or of 5 GHz only, which this device does not know."),
-    ("address", "The network has let the device in, but its router gives no address: look at its DHCP settings."),
-)
-
-
-def _connected(ssid):
-    port = device.config["server"]["port"]
-    links = ['<a href="%s">%s</a>' % (url, url) for url in _urls(port)]
-    yield '<div class="card">\n<h2 class="good">The device is in %s</h2>\n' % ssid
+def _pending():
     yield (
-        "<p>Join that network with your phone or computer, then open the device's page:</p>\n<p>%s</p>\n"
-        % "<br>or ".join(links)
+        '<div class="card"><h2>Trying %s</h2><p>This takes up to half a minute. The result comes by itself.</p>'
+        '<p id="link" class="bad" role="status"></p></div>' % escape(attempt.ssid)
+    )
+    if portal.opened:
+        yield (
+            '<p class="card note">If your phone loses the device\'s %s meanwhile: join it again and open %s.</p>'
+            % (_own_network(), _link(boot.network_service.ap_address(), "setup/result"))
+        )
+
+
+def _failed():
+    return (
+        '<div class="card"><h2>No connection to %s</h2><p class="bad">What went wrong: %s.</p>'
+        "<p>Capitals count in passwords. Networks of 5 GHz are out of reach.</p>"
+        '<p><a href="/setup">Try again</a></p></div>' % (escape(attempt.ssid), escape(attempt.problem))
+    )
+
+
+def _connected():
+    yield (
+        '<div class="card"><h2 class="good">The device is in %s</h2>'
+        "<p>Join that network with your phone, too, then open %s or %s</p>"
+        % (escape(attempt.ssid), _link(boot.hostname.lower() + ".local"), _link(attempt.address))
     )
     if portal.phase != portal.CLOSED:
-        yield '<p class="note">Keep it in mind: %s, where you are now, goes off soon.</p>\n' % _own_network()
-        yield '<form method="post" action="/setup/result">\n'
-        yield "<button>Finish</button>\n</form>\n"
-    yield "</div>\n"
-    if attempt.notes:
-        yield '<div class="card warn" role="alert">\n<h2>Not all of it could be saved</h2>\n'
-        for note in attempt.notes:
-            yield "<p>%s</p>\n" % escape(note)
-        yield "<p>It holds until the next start.</p>\n</div>\n"
-
-
-def _urls(port):
-    for host in (boot.hostname.lower() + ".local", boot.network_service.address() or attempt.address):
-        yield escape(boot.page_url(host, port))
-
-
-def _finished():
-    text = '<p class="card">You can close this window now, and join the other network.</p>'
-    return page("Done", text)
+        yield (
+            '<p class="note">Keep the address in mind: the device\'s %s goes off soon.</p>'
+            '<form method="post"><button>Finish</button></form>' % _own_network()
+        )
+    yield "</div>"
+    if attempt.unsaved:
+        yield _ALERT % ("<strong>Not all of it could be saved</strong> " + escape(attempt.unsaved))
 
 
 def _skipped():
-    port = device.config["server"]["port"]
-    url = boot.page_url(boot.network_service.ap_address(), port)
-    return page(
-        "Without Wi-Fi",
-        '<div class="card">\n<p>The device stays in its own network, %s. Its pages are at</p>\n' % _own_network(),
-        '<p><a href="%s">%s</a></p>\n<p class="note">If you like, close this window and open them in the browser.</p>\n'
-        % (escape(url), escape(url)),
-        "</div>",
-    )
+    text = '<p class="card">Close this window, stay in the device\'s %s, and open %s in the browser.</p>'
+    return page("Without Wi-Fi", text % (_own_network(), _link(boot.network_service.ap_address())))

@@ -48,7 +48,8 @@ def hand_over():
         return
     from . import recovery
 
-    _start(_STOPPED_S if recovery.good or recovery.step == recovery.REPL_ONLY else _STOPPED_EARLY_S)
+    early = seconds and not recovery.good and recovery.step != recovery.REPL_ONLY
+    _start(_STOPPED_EARLY_S if early else _STOPPED_S)
 
 
 def _start(timeout_s):

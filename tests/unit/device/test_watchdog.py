@@ -54,6 +54,11 @@ def test_program_that_stops_the_services_at_the_start_is_given_an_hour(tmp_path)
     assert run(program, tmp_path) == ["[30000, 3600000]"]
 
 
+def test_switched_off_in_boot_json_stays_off(tmp_path):
+    program = "recovery.good = False\nwatchdog.begin()\nwatchdog.arm(0)\nwatchdog.hand_over()\n"
+    assert run(program, tmp_path) == ["[60000, 604800000, 604800000]"]
+
+
 def test_longest_time_fits_the_chips_counter():
     """task_wdt_impl_timergroup.c of ESP-IDF v5.5.1 multiplies by four, in 32 bits."""
     assert 604800000 * 4 < 1 << 32
