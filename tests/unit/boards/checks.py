@@ -40,8 +40,9 @@ BASE = {
 # .mpy of MicroPython's own modules that its manifest freezes and ours do not: webrepl, webrepl_setup, urequests,
 # umqtt.simple, umqtt.robust, upysh, apa106, inisetup (v1.28.0, mpy-cross -march=xtensawin).
 NOT_FROZEN = 3840 + 120 + 2553 + 768 + 1662 + 164 + 960
-# MicroPython's mpy-tool.py makes 99755 bytes of all that an ESP32 freezes, about the sum of its .mpy; with a reserve:
-FROZEN_PER_MPY = 1.2
+# MicroPython's mpy-tool.py (v1.28.0) makes 153369 bytes of the 152956 bytes of .mpy that an ESP32 freezes of ours, and
+# 99755 of MicroPython's own, about their sum. With a reserve, for ports/esp32's C code too:
+FROZEN_PER_MPY = 1.1
 # How variables begin that the boards' cmake files make for themselves.
 OWN_VARIABLES = ("PROJECT_ROOT", "FIRMWARE_", "PARTITIONS_")
 
