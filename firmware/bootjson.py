@@ -199,26 +199,32 @@ def _explain(keys, error):
     """What the field held and what is allowed, which the schema's description says in words."""
     if error.validator == "required":
         return f"{_name(keys)} lacks {error.message.split(' ')[0]}"
-    if keys and keys[-1] == "password":
-        held = f"a text of {len(error.instance)} characters" if isinstance(error.instance, str) else "no text"
+    if not keys or "properties" in error.schema:
+        held = _hidden(error.instance, "object")
+    elif error.schema.get("type") == "array":
+        held = _hidden(error.instance, "list")
+    elif keys[-1] == "password" or isinstance(error.instance, dict | list):
+        held = _hidden(error.instance, "text")
     else:
         held = _shown(error.instance)
     allowed = error.schema.get("description", error.message) if keys else "an object"
     return f"{_name(keys)} is {held}, must be {allowed}"
 
 
+def _hidden(value, wanted):
+    """What a value is, in the words of a board: it may be a password that stands in the wrong place."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    return f"a text of {len(value)} characters" if isinstance(value, str) else f"no {wanted}"
+
+
 def _shown(value):
-    """The beginning of a value as JSON, without the passwords in it."""
-
-    def hide(value):
-        if isinstance(value, dict):
-            return {key: "…" if key == "password" else hide(inner) for key, inner in value.items()}
-        return [hide(inner) for inner in value] if isinstance(value, list) else value
-
-    if isinstance(value, decimal.Decimal):
-        text = str(value)
-    else:
-        text = json.dumps(hide(value), ensure_ascii=False, default=str)
+    """The beginning of a value that is no object and no list, as JSON."""
+    text = str(value) if isinstance(value, decimal.Decimal) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 40 else text[:39] + "…"
 
 

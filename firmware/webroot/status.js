@@ -34,11 +34,11 @@
     return days ? `${days} d ${clock}` : clock;
   };
 
-  const meter = (name, used, total) => {
+  const meter = (name, free, total) => {
     const element = document.querySelector(`[data-meter="${name}"]`);
-    const percent = total ? Math.min(100, (100 * used) / total) : 0;
+    const percent = total ? Math.min(100, (100 * free) / total) : 0;
     element.firstElementChild.style.width = `${percent}%`;
-    element.setAttribute("aria-label", `${Math.round(percent)} % in use`);
+    element.setAttribute("aria-label", `${Math.round(percent)} % free`);
   };
 
   const signal = (rssi) => {
@@ -128,11 +128,11 @@
     set("memory.free", size(memory.free));
     set("memory.used", size(memory.used));
     set("memory.idfFree", size(memory.idfFree));
-    meter("memory", memory.used, memory.used + memory.free);
+    meter("memory", memory.free, memory.used + memory.free);
     set("flash.free", size(flash.free));
     set("flash.filesystem", size(flash.filesystem));
     set("flash.state", flash.state ?? "–");
-    meter("flash", flash.filesystem - flash.free, flash.filesystem);
+    meter("flash", flash.free, flash.filesystem);
     optional("temperature", "temperature" in status && `${status.temperature} °C`);
     notices(status);
     const shown = status.recovery?.step ? /^recovery: / : /^$/;

@@ -4,15 +4,16 @@ import os
 from time import ticks_add, ticks_diff, ticks_ms
 
 import network
-from esp32 import NVS
 from micropython import const
 
-from . import log
+from . import log, nvs
 from .interface import moved
 
 _LINGER_MS = const(120000)  # for a phone that is on it to see what came of the setup
 _GUEST_MS = const(60000)  # a phone that was there by then comes back: the access point moves to the network's channel
 _PASSWORD_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # 32, none that looks like another
+
+_own_password = ""  # as soon as it was read
 
 # (state, event, next state); docs/network.md shows them.
 MOVES = (
@@ -70,15 +71,15 @@ class AccessPoint:
         self.state = moved(MOVES, self.state, "open")
         self.ssid = self._name
         self._guest_seen = None
-        log.warning("access point %s is on", self.ssid)
+        log.info("access point %s is on", self.ssid)
         return True
 
     def connected(self, hold=False):
         """The station has a connection: close at once, but later with `hold` or if somebody was here just now."""
+        self.watch()
         if self.mode == "always" or self.state != "open":
             return
         now = ticks_ms()
-        self.watch()
         if hold or self._guest_seen is not None and ticks_diff(now, self._guest_seen) < _GUEST_MS:
             self.state = moved(MOVES, self.state, "linger")
             self._closes = ticks_add(now, _LINGER_MS)
@@ -94,6 +95,10 @@ class AccessPoint:
         """To be called about every second. Whether somebody is on it."""
         if self.state == "closed":
             return False
+        if not self._interface.active():
+            log.warning("a program has switched the access point off")
+            self._close()
+            return False
         if self.state == "lingering" and ticks_diff(ticks_ms(), self._closes) >= 0:
             self._close()
             return False
@@ -104,7 +109,10 @@ class AccessPoint:
 
     def guests(self):
         """How many stations are on it."""
-        return len(self._interface.status("stations")) if self.state != "closed" else 0
+        try:
+            return len(self._interface.status("stations")) if self.state != "closed" else 0
+        except (OSError, RuntimeError):
+            return 0  # a program has switched it off
 
     def address(self):
         """Its IPv4 address as text while it is not closed, else ''."""
@@ -129,15 +137,22 @@ class AccessPoint:
 
 def ap_password(settings):
     """The access point's password: of boot.json, else one of this device's own, made once and kept in NVS."""
+    global _own_password
     if settings["password"]:
         return settings["password"]
-    store = NVS("network")
+    if not _own_password:
+        _own_password = _kept_password()
+    return _own_password
+
+
+def _kept_password():
     buffer = bytearray(16)
     try:
-        return str(buffer[: store.get_blob("ap", buffer)], "utf-8")
+        return str(buffer[: nvs.store("network").get_blob("ap", buffer)], "utf-8")
     except OSError:
         password = "".join(_PASSWORD_LETTERS[byte & 31] for byte in os.urandom(10))
         try:
+            store = nvs.store("network")
             store.set_blob("ap", password)
             store.commit()
         except OSError as error:

@@ -15,6 +15,7 @@ from asyncio import sleep_ms
 from time import ticks_add, ticks_diff, ticks_ms
 
 from micropAsyncWeb import HttpError, auth
+from micropAsyncWeb.auth import refuse
 from micropython import const
 
 import device
@@ -30,6 +31,9 @@ _ADDRESSES = const(8)  # that are told apart; all others share one count
 _WAITING = const(2)  # requests that may wait at once: each holds one of the server's few connections
 
 _NOT_SET = "admin.password in boot.json is not set: set it and restart, then %s"
+_ASKED = "the user's name is admin, the password is the one that was typed in as the administrator's at the setup"
+_PAGE = """<div class="card warn"><h2>Not for everybody</h2><p role="alert">%s.</p></div>
+<p><a href="/admin">Administration</a> · <a href="/">Start page</a></p>"""
 _guesses = {}  # client's address → its _Guesses
 _waiting = 0
 
@@ -58,25 +62,29 @@ class _Guesses:
 
 
 async def check(request, purpose="this board can be managed over the network"):
-    """None if the request may do what it asks for, else the answer to return: 403 or 429.
+    """None if the request may do what it asks for, else the answer to return: 403 or 429; to a browser a page.
 
-    Raises HttpError 401 (the browser asks for name and password) for a missing or wrong password. purpose: what is
-    possible once there is a password, for the answer of a board that has none.
+    For a missing or wrong password it is 401 (the browser asks for name and password): a page as well, or HttpError is
+    raised. purpose: what is possible once there is a password, for the answer of a board that has none.
     """
     password = device.config["admin"]["password"]
     if not password:
+        if _by_browser(request):
+            from . import no_password
+
+            return no_password.answer()
         return _text(403, _NOT_SET % purpose)
     if request.method not in _SAFE and foreign(request):
-        return _text(403, "a page of another site has sent this: open the board's own page and do it there")
+        return _refused(request, 403, "a page of another site has sent this: open the board's own page and do it there")
     guard = auth.basic({USER: password})
     if not request.header.get("authorization"):
-        # No attempt yet. It raises.
-        await guard.check(request)
+        return _challenged(request, guard)  # no attempt yet
     address = request.client[0]
     guesses = _of(address)
     if guesses.left() and not await _pause(guesses):
         seconds = guesses.left() // 1000 + 1
-        return _text(429, "too many wrong passwords: try again in %d s" % seconds, {"Retry-After": seconds})
+        words = "too many wrong passwords: try again in %d s" % seconds
+        return _refused(request, 429, words, {"Retry-After": seconds}, seconds)
     # From here to the verdict nothing waits: of several attempts one is made per pause.
     try:
         await guard.check(request)
@@ -86,7 +94,7 @@ async def check(request, purpose="this board can be managed over the network"):
         if not count & (count - 1):
             # 1, 2, 4, 8 …: whoever tries for hours must not fill the log.
             log.warning("wrong password of %s from %s, %d in a row", USER, address, count)
-        raise
+        return _challenged(request, guard)
     _guesses.pop(address, None)
     return None
 
@@ -139,6 +147,28 @@ async def _pause(guesses):
             await sleep_ms(left)
     finally:
         _waiting -= 1
+
+
+def _challenged(request, guard):
+    """401: raised, or the page that a browser shows when nobody has typed in a password."""
+    if _by_browser(request):
+        return _refused(request, 401, _ASKED, {"WWW-Authenticate": guard.challenge(request)})
+    refuse(request, guard.challenge(request))
+
+
+def _by_browser(request):
+    return "text/html" in request.header.get("accept", "")
+
+
+def _refused(request, status, words, headers=None, refresh=0):
+    """The words as a page, which is loaded anew after refresh seconds, or as text to a program."""
+    if not _by_browser(request):
+        return _text(status, words, headers)
+    from .pages import escape, page
+
+    parts, status, answer = page("Administration", _PAGE % escape(words), status=status, refresh=refresh)
+    answer.update(headers or {})
+    return parts, status, answer
 
 
 def _text(status, words, headers=None):

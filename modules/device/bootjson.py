@@ -22,7 +22,7 @@ from micropython import const
 
 import device
 
-from . import log
+from . import log, restart
 
 PATH = "/boot.json"
 GOOD = "/boot.good.json"
@@ -42,9 +42,10 @@ _REASONS = {
     36: "the filesystem is full",  # lfs_file_opencfg(): where there is no room for one more name, short as it is
 }
 _ON_TRIAL = "other settings are on trial: confirm them first, or wait until they are given up"
+_RESTARTING = "the board is about to restart: try again when it has"
 
-source = "defaults"  # what load() took: 'boot.json', 'last good', 'trial' or 'defaults'
-_sum = None  # CRC of the file that load() took, if nothing in it is wrong
+source = "defaults"  # what is in force: 'boot.json', 'last good', 'trial', 'defaults' or, see rescue.py, 'NVS copy'
+_sum = None  # CRC of the file that is in force, None if there is none
 _deadline = None  # ticks_ms() at which a trial is over, once its time runs
 _lock = _thread.allocate_lock()  # the loop and the REPL may both save
 
@@ -74,7 +75,9 @@ def load(last_good=False):
             verdict = settings.check(raw)
             problems.extend(_named(path, verdict.problems))
             if not found and not verdict.problems:
-                problems.extend(_named(path, verdict.remarks) + remarks)
+                # What is tried out is boot.json for those who read this later.
+                remarks = _named(path, verdict.remarks) + remarks
+                problems.extend([line.replace(TRIED[1:], PATH[1:], 1) for line in remarks])
                 source = name
                 _sum = crc32(data)
                 if name == "last good" and not last_good:
@@ -82,6 +85,7 @@ def load(last_good=False):
                 return verdict.settings, problems, source
             if path == PATH and not found:
                 second = verdict.settings
+                _sum = crc32(data)
         source = "boot.json" if second else "defaults"
         if not second:
             problems.append("the default settings are used")
@@ -89,12 +93,24 @@ def load(last_good=False):
 
 
 def keep_good():
-    """Keep the settings of this start as the last good ones: for the self-test, when it has passed.
+    """Keep boot.json as the last good settings, and in NVS what it takes to reach the board.
 
-    Settings on trial, a file that has been changed since, and one that is there already are not written.
+    For the self-test, when it has passed; what is added to a good start comes here by itself. Settings on trial, a file
+    that somebody else has changed since the start, or that has something wrong, are not kept; nor is anything twice.
     """
-    with _lock:
-        _keep_good()
+    with _Settings() as settings:
+        _keep_good(settings)
+
+
+def hindrance():
+    """Why no settings, and no firmware, can be taken just now: words, or ''.
+
+    What is on trial would be lost with them, or they with it; and so would be what comes between an answer and the
+    restart that it has announced.
+    """
+    if source == "trial":
+        return _ON_TRIAL
+    return _RESTARTING if restart.under_way() or _exists(TRIAL) else ""
 
 
 def parse(data):
@@ -119,21 +135,36 @@ def check(raw):
 
 
 def current():
-    """What the file of the settings in force holds now, without values that are wrong: a dict, {} if there is none."""
-    with _Settings() as settings:
-        return _current(settings, TRIED if source == "trial" else PATH)
+    """The settings to begin a change with, a dict: boot.json, or if it has something wrong the last good ones.
+
+    Without those it is boot.json without what is wrong, or {}.
+    """
+    return base()[0]
 
 
-def save(raw):
-    """Make the dict `raw` the new boot.json. The lines of what is wrong, then nothing has changed; [] when saved."""
+def base():
+    """(what current() gives, lines): what is wrong with boot.json if that would be lost with what is saved."""
     with _Settings() as settings:
-        return [_ON_TRIAL] if source == "trial" else _store(settings, PATH, raw)
+        return _base(settings, TRIED if source == "trial" else PATH)[:2]
+
+
+def save(raw, safe=False):
+    """Make the dict `raw` the new boot.json. The lines of what is wrong, then nothing has changed; [] when saved.
+
+    safe: it cannot cut the board off, so that it can be kept as the last good one.
+    """
+    with _Settings() as settings:
+        problem = hindrance()
+        if problem:
+            return [problem]
+        return _store(settings, PATH, raw, safe, _base(settings, PATH)[2] if safe else None)
 
 
 def propose(raw):
     """Try the dict `raw` out with the next start, which the caller brings about. The lines of what is wrong, or []."""
     with _Settings() as settings:
-        return [_ON_TRIAL] if source == "trial" else _store(settings, TRIAL, raw)
+        problem = hindrance()
+        return [problem] if problem else _store(settings, TRIAL, raw)
 
 
 def add_network(ssid, password, hostname="", admin=""):
@@ -143,8 +174,11 @@ def add_network(ssid, password, hostname="", admin=""):
     not empty. With settings on trial they get all of this as well.
     """
     with _Settings() as settings:
+        problem = hindrance()
+        if problem and source != "trial":
+            return [problem]
         for path in (PATH, TRIED) if source == "trial" else (PATH,):
-            raw = _current(settings, path)
+            raw, _lines, data = _base(settings, path)
             wifi = raw.setdefault("wifi", {})
             networks = wifi.setdefault("networks", [])
             entry = {}
@@ -159,7 +193,7 @@ def add_network(ssid, password, hostname="", admin=""):
                 raw["hostname"] = hostname
             if admin:
                 raw.setdefault("admin", {})["password"] = admin
-            problems = _store(settings, path, raw)
+            problems = _store(settings, path, raw, path == PATH, data)
             if problems:
                 return problems
         return []
@@ -168,7 +202,7 @@ def add_network(ssid, password, hostname="", admin=""):
 def confirm():
     """Settings on trial become boot.json. What is wrong, or []."""
     global source, _sum, _deadline
-    with _lock:
+    with _Settings() as settings:
         if source != "trial":
             return ["no settings are on trial"]
         try:
@@ -179,7 +213,7 @@ def confirm():
         source = "boot.json"
         _deadline = None
         _sum = crc32(data)
-        _keep_good()
+        _keep_good(settings)
     log.info("the settings on trial are confirmed")
     return []
 
@@ -303,13 +337,24 @@ def _bytes(path):
         return file.read(min(size, SIZE_MAX + 1))
 
 
-def _current(settings, path):
-    """The value of the file `path`, else of the last good one, without what is wrong."""
+def _base(settings, path):
+    """(value, lines, its file's bytes or None) of the file `path` or of the last good one, whichever is all right.
+
+    Neither is: of `path` without what is wrong, and the lines about that.
+    """
+    lines = []
+    second = {}, None
     for name in (path, GOOD):
         data, raw, problems, _remarks = _examine(settings, name)
-        if data is not None and not problems and isinstance(raw, dict):
-            return settings.mend(raw, settings.check(raw))
-    return {}
+        if data is None:
+            continue
+        verdict = settings.check(raw)
+        if not problems and not verdict.problems:
+            return raw, [], data
+        if name == path:
+            lines = problems or _named(name, verdict.problems)
+            second = settings.mend(raw, verdict), None if problems else data
+    return second[0], lines, second[1]
 
 
 def _render(settings, raw):
@@ -336,8 +381,12 @@ def _check(settings, raw):
     return data, verdict
 
 
-def _store(settings, path, raw):
-    """Write settings to a file if nothing is wrong with them; what is wrong, or []."""
+def _store(settings, path, raw, safe=False, before=None):
+    """Write settings to a file if nothing is wrong with them; what is wrong, or [].
+
+    safe: they are what is in force, and good, if `before` is, the bytes of the file that they were made of.
+    """
+    global source, _sum
     data, verdict = _check(settings, raw)
     if verdict.problems:
         return verdict.problems
@@ -345,17 +394,31 @@ def _store(settings, path, raw):
         _write(path, data)
     except OSError as error:
         return ["the settings cannot be saved: %s; nothing has changed" % reason(error)]
+    if safe and source != "trial" and _sum == (None if before is None else crc32(before)):
+        source = "boot.json"
+        _sum = crc32(data)
+        from . import recovery
+
+        if recovery.good:
+            _keep_good(settings)
     return []
 
 
-def _keep_good():
-    if source != "boot.json" or _sum is None:
+def _keep_good(settings):
+    if source != "boot.json":
         return
     try:
         data = _bytes(PATH)
-        if crc32(data) != _sum or _exists(GOOD) and _bytes(GOOD) == data:
+        verdict = settings.check(settings.jsontext.parse(data))
+        if crc32(data) != _sum or verdict.problems:
             return
-        _write(GOOD, data)
+        from . import rescue
+
+        rescue.keep(verdict.settings)
+        if not _exists(GOOD) or _bytes(GOOD) != data:
+            _write(GOOD, data)
+    except ValueError:
+        return  # somebody else has changed it
     except OSError as error:
         log.warning("a copy of boot.json cannot be kept: %s", reason(error))
 

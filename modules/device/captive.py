@@ -223,26 +223,55 @@ def _missing(request):
 
 async def _answer_names(address):
     """DNS for the access point's clients: every name is at `address`."""
+    sock = None
+    while True:
+        try:
+            sock = _listen(address)
+        except OSError as error:
+            if not sock:
+                _warn(_DNS_PORT, error)
+                return
+            # It could be opened before, so it can be opened again.
+            await sleep_ms(_PAUSE_MS)
+            continue
+        try:
+            await _serve_names(sock, address)
+        finally:
+            sock.close()
+
+
+def _listen(address):
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # Not for the network that the station is in.
         sock.bind(socket.getaddrinfo(address, _DNS_PORT)[0][-1])
         sock.setblocking(False)
-        while True:
-            try:
-                await _readable(sock)
-                request, client = sock.recvfrom(_DNS_SIZE)
-                reply = dns.answer(request, address)
-                if reply:
-                    sock.sendto(reply, client)
-            except Exception:
-                # A client that has gone, no memory: whatever it is with one packet, the next one is answered.
-                await sleep_ms(_PAUSE_MS)
-    except OSError as error:
-        _warn(_DNS_PORT, error)
-    finally:
+    except OSError:
         sock.close()
+        raise
+    return sock
+
+
+async def _serve_names(sock, address):
+    """Answer what comes, until it is an empty datagram.
+
+    On the ESP32 no socket gives anything any more after one (modsocket.c:631, :655 take it for the end of a stream).
+    """
+    while True:
+        try:
+            await _readable(sock)
+            request, client = sock.recvfrom(_DNS_SIZE)
+            if not request:
+                break
+            reply = dns.answer(request, address)
+            if reply:
+                sock.sendto(reply, client)
+        except Exception:
+            # A client that has gone, no memory: whatever it is with one packet, the next one is answered.
+            await sleep_ms(_PAUSE_MS)
+    # Whoever sends nothing but empty ones shall not keep the loop busy with sockets.
+    await sleep_ms(_PAUSE_MS)
 
 
 def _warn(port, error):

@@ -90,11 +90,15 @@ async def run():
 
 
 def adopt(seconds, source="adopt()"):
-    """Set the clock to `seconds` (an int or float, as time.time() counts them, UTC) and take it for right from now on.
+    """Set the clock to `seconds` (an int as time.time() counts them, UTC) and take it for right from now on.
+
+    TypeError for a float, which on a chip is a minute off: it has 24 bits.
 
     For boards with a clock chip of their own: from device import clock; clock.adopt(…)
     """
-    _set(int(seconds * 1000))
+    if not isinstance(seconds, int):
+        raise TypeError("seconds must be an int")
+    _set(seconds * 1000)
     _trust(source)
 
 
@@ -168,12 +172,12 @@ async def _ask(name):
         log.debug("the clock is %d ms ahead of %s, and is left so", ahead, name)
         _trust(name)
         return
-    words = log.clock(time.time())
+    words = log.clock(time.time()) if time.time() >= _CLOCK_SET else "not set"
     _set(now)
     least = log.DEBUG if synced and abs(ahead) < 1000 else log.INFO
     _trust(name)
     set_date(time.time())
-    log.write(least, "the clock was set by %s: it was %s", name, words)
+    log.write(least, "the clock was set by %s (before: %s)", name, words)
 
 
 def _set(ms):

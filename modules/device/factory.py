@@ -66,12 +66,13 @@ async def answer(request):
 async def watch():
     """A service for a start by power-on: factory reset when the button is held down for 10 s, within the first 30 s.
 
-    A chip that finds the button of its GPIO0 held down at the very reset does not start at all,
+    When the user's programs begin it is over: they may use the pin for something else. A button that is down by then
+    keeps them from running. A chip that finds the button of its GPIO0 held down at the very reset does not start,
     but waits for a firmware by the serial port: on such a board the button is pressed a moment later.
     """
     began = time.ticks_ms()
     pressed = None
-    while pressed is not None or time.ticks_diff(time.ticks_ms(), began) < _WINDOW_MS:
+    while not recovery.programs_run and (pressed is not None or time.ticks_diff(time.ticks_ms(), began) < _WINDOW_MS):
         now = time.ticks_ms()
         if not recovery.button():
             pressed = None

@@ -12,13 +12,14 @@ import time
 from asyncio import sleep_ms
 
 from micropAsyncWeb import HttpError, Response
-from micropAsyncWeb.saving import write_file
+from micropAsyncWeb.saving import PART, write_file
 from micropython import const
 
-from . import admin, log
+from . import admin, log, storage
 
 _PREFIX = const(10)  # len("/api/files")
 _FOLDER = const(0x4000)
+_ASIDE = ".recovery"  # while the recovery hides programs the whole filesystem is there, too, see recovery.py
 _TURN = const(4096)  # bytes after which others get their turn
 _TABLES = const(8)  # bytes that LittleFS needs in each block of a file for itself
 _SPARE = const(2)  # blocks for the entry in the folder
@@ -49,6 +50,10 @@ async def answer(request):
     for part in path[1:].split("/") if path != "/" else ():
         if part in ("", ".", ".."):
             return _text(400, "%s: write the path without empty parts, . and .." % path)
+    if min(path) < " " or "\x7f" in path:
+        return _text(400, "a name has a control character")
+    if path[1:].partition("/")[0] == _ASIDE:
+        return _text(403, "/%s is the firmware's own" % _ASIDE)
     if path.startswith("/boot.") and ".json" in path:
         return _text(403, "%s holds passwords: settings are read and changed by /api/settings" % path)
     try:
@@ -105,8 +110,8 @@ async def _get(request, path):
 
 def _listing(path, entries):
     """The JSON text of a folder, entry by entry."""
-    size, free = _room(path)
-    yield '{"path": %s, "size": %d, "free": %d, "entries": [' % (json.dumps(path), size, free)
+    block, total, free = storage.room(path)
+    yield '{"path": %s, "size": %d, "free": %d, "entries": [' % (json.dumps(path), block * total, block * free)
     comma = ""
     for entry in entries:
         name = entry[0]
@@ -121,16 +126,12 @@ def _listing(path, entries):
     yield "]}\n"
 
 
-def _room(path):
-    """Bytes of the filesystem that a path lies in, and how many of them are free."""
-    block, _fragment, total, free = os.statvfs(path)[:4]
-    return block * total, block * free
-
-
 async def _put(request, path):
     folder = _is_folder(path)
     if folder or path == "/":
         return _text(409, "%s is a folder: name the file that is to be written" % path)
+    if path.rstrip("+").endswith(PART):
+        return _text(400, "%s: such names are those of uploads that are under way" % path)
     if "content-range" in request.header:
         return _text(400, "Content-Range: a file is written as a whole")
     missing = _missing(path)
@@ -173,7 +174,7 @@ def _too_large(length, path, missing):
     The file that it replaces goes only afterwards: its room does not count.
     """
     parent = missing[0] if missing else path
-    block, _fragment, _total, free = os.statvfs(parent[: parent.rfind("/")] or "/")[:4]
+    block, _total, free = storage.room(parent[: parent.rfind("/")] or "/")
     needed = _SPARE + 2 * len(missing) - (-max(length, 0) // (block - _TABLES))
     if needed <= free:
         return ""
@@ -187,6 +188,7 @@ def _reader(request):
     came = 0
 
     async def readinto(buffer):
+        """As the server's own does: fill buffer, give the number of bytes; 0 at the end."""
         nonlocal came
         count = await request.readinto(buffer)
         came += count

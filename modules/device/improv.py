@@ -10,12 +10,11 @@ import sys
 from asyncio import create_task, sleep_ms
 
 import improvserial
-import network
 from micropython import const
 
 import device
 
-from . import boot, bootjson, log
+from . import boot, joining, log
 
 _POLL_MS = const(100)
 _HEADER = b"IMPROV\x01"  # with the protocol's version
@@ -48,10 +47,6 @@ _ETHERNET = const(4)
 
 _JOIN = const(1)
 _SCAN = const(4)
-_NAME_MAX = const(32)  # characters of a host name, as in boot.json
-_SSID_MAX = const(32)  # bytes
-_PASSWORD_MIN = const(8)
-_PASSWORD_MAX = const(63)
 
 _trying = False  # a network is being tried
 _failed = False  # the last one could not be used, and the client may still show that
@@ -149,16 +144,12 @@ def _address():
     return service.address() if service and service.state == "connected" else ""
 
 
-def _has_wifi():
-    return hasattr(boot.network_service, "try_network")
-
-
 def _state():
     if _trying:
         return _TRYING
     if _address():
         return _CONNECTED
-    return _READY if _has_wifi() else _STOPPED
+    return _READY if joining.has_wifi() else _STOPPED
 
 
 def _answer_state(command, data):
@@ -181,7 +172,7 @@ def _answer_hostname(command, data):
         if _address():
             raise _Refused(_OTHER)
         name = _text(data)
-        if not _is_hostname(name):
+        if not joining.is_hostname(name):
             raise _Refused(_BAD_HOSTNAME)
         _hostname = name
     _answer(command, _hostname or boot.hostname)
@@ -196,7 +187,7 @@ def _answer_name(command, data):
 
 def _answer_network(command, data):
     url = _url()
-    flags = (_WIFI if _has_wifi() else _ETHERNET) if boot.network_service else 0
+    flags = (_WIFI if joining.has_wifi() else _ETHERNET) if boot.network_service else 0
     if url:
         _answer(command, str(flags | _ONLINE), url)
     else:
@@ -208,7 +199,7 @@ _AT_ONCE = {2: _answer_state, 3: _answer_info, 5: _answer_hostname, 6: _answer_n
 
 async def _scan():
     """One result for each network, then an empty one."""
-    if _has_wifi():
+    if joining.has_wifi():
         for entry in await boot.network_service.scan():
             _answer(_SCAN, entry["ssid"], str(entry["rssi"]), "YES" if entry["lock"] else "NO")
     _answer(_SCAN)
@@ -216,7 +207,7 @@ async def _scan():
 
 async def _join(data):
     """Try a network; if it works, save it."""
-    global _trying, _failed
+    global _trying, _failed, _hostname
     ssid, rest = _part(data)
     password, rest = _part(rest)
     if rest:
@@ -225,7 +216,7 @@ async def _join(data):
     _trying = True
     _send(_STATE, _TRYING)
     try:
-        problem = await _try(ssid, password)
+        problem, unsaved = await _try(ssid, password)
     finally:
         _trying = False
     if problem:
@@ -234,11 +225,14 @@ async def _join(data):
         _send(_ERROR, _NOT_CONNECTED)
         _send(_STATE, _state())
         return
-    if not _save(ssid, password):
+    if unsaved:
         # It is connected, but the next start would not be: a client that was told so would be content.
+        log.error("Improv: network %s is not saved: %s", ssid, unsaved)
         _send(_ERROR, _OTHER)
         _send(_STATE, _READY)
         return
+    log.info("Improv: network %s is saved", ssid)
+    _hostname = ""
     _send(_STATE, _CONNECTED)
     _answer(_JOIN, _url())
 
@@ -259,37 +253,8 @@ def _text(data):
 
 
 async def _try(ssid, password):
-    """'' if the board is connected to it now, else what is wrong in words."""
-    if not _has_wifi():
-        return "this board has no Wi-Fi in use"
-    if not 0 < len(ssid.encode()) <= _SSID_MAX:
-        return "a network's name has 1 to 32 bytes"
-    if password and not _PASSWORD_MIN <= len(password) <= _PASSWORD_MAX:
-        return "a password has 8 to 63 characters"
-    if _hostname:
-        network.hostname(_hostname)  # DHCP and mDNS take it with the connection
-    return await boot.network_service.try_network(ssid, password)
-
-
-def _save(ssid, password):
-    """Put the network into boot.json and into force. Whether that worked; the log says why not."""
-    global _hostname
-    problems = bootjson.add_network(ssid, password, _hostname)
-    for problem in problems:
-        log.error("Improv: network %s is not saved: %s", ssid, problem)
-    if problems:
-        return False
-    log.info("Improv: network %s is saved", ssid)
-    boot.hostname = _hostname or boot.hostname
-    _hostname = ""
-    networks = bootjson.check(bootjson.current())[0]["wifi"]["networks"]
-    device.config["wifi"]["networks"] = networks
-    boot.network_service.use(networks)
-    return True
-
-
-def _is_hostname(name):
-    """As boot.json takes it: letters, digits, inner hyphens."""
-    if not 0 < len(name) <= _NAME_MAX or name[0] == "-" or name[-1] == "-":
-        return False
-    return all(c == "-" or "0" <= c <= "9" or "a" <= c <= "z" or "A" <= c <= "Z" for c in name)
+    """As joining.join(), with what is not right about the texts for a problem, too."""
+    if not joining.has_wifi():
+        return "this board has no Wi-Fi in use", ""
+    wrong = joining.problems(ssid, password)
+    return (" ".join(wrong), "") if wrong else await joining.join(ssid, password, _hostname)

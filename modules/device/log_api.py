@@ -73,10 +73,11 @@ def _lines(records):
 
 
 def _levels(least):
-    yield '<p class="note">From level: '
+    yield "<p>From level: "
     for word, severity in sorted(log.NAMES.items(), key=lambda item: item[1]):
         yield "<b>%s</b> " % word if severity == least else '<a href="?level=%s">%s</a> ' % (word, word)
-    yield '· times are UTC, or +hh:mm:ss since power-on · <a href="/admin">Administration</a></p>'
+    yield '· <a href="/">Start page</a> · <a href="/admin">Administration</a></p>'
+    yield '<p class="note">Times are UTC, or +hh:mm:ss since power-on.</p>'
 
 
 def _tables(least):
@@ -92,6 +93,6 @@ def _tables(least):
 def _table(title, lines):
     yield '<section class="card"><h2>%s</h2><table>' % title
     for stamp, severity, text in lines:
-        kind = ' class="bad"' if severity >= log.WARNING else ""
-        yield "<tr><td>%s<td%s>%s<td>%s\n" % (log.clock(stamp), kind, log.name(severity), escape(text))
+        kind = "bad" if severity >= log.ERROR else "odd" if severity >= log.WARNING else ""
+        yield '<tr><td>%s<td class="%s">%s<td>%s\n' % (log.clock(stamp), kind, log.name(severity), escape(text))
     yield "</table></section>" if lines else "</table><p>No lines.</p></section>"

@@ -12,14 +12,17 @@ from time import ticks_add, ticks_diff, ticks_ms
 import network
 from micropython import const
 
-from . import log, loop, wifi_reasons
+from . import log, loop
 from .access_point import AccessPoint
+from .air import Air
 from .candidates import Candidate, Candidates
-from .interface import address_of, moved, set_addresses
+from .interface import address_of, moved
+from .station import Station
 
 # (state, event, next state); docs/network.md shows them.
 MOVES = (
     ("off", "started", "waiting"),
+    ("waiting", "joined by a program", "connected"),
     ("waiting", "attempt", "connecting"),
     ("connecting", "connected", "connected"),
     ("connecting", "wrong password", "waiting"),
@@ -37,9 +40,7 @@ MOVES = (
     ("connected", "driver failed", "off"),
 )
 
-# docs/network.md adds these up to the 30 s within which the board is back.
-_ATTEMPT_MS = const(15000)  # association, WPA2 handshake and DHCP on a slow router
-_STALE_MS = const(6000)  # an attempt that fails as the last one did has failed by now: a scan takes 2 to 4 s
+# docs/network.md adds these up, with those of station.py, to the 30 s within which the board is back.
 _FRESH_MS = const(2000)  # a look at the air older than this is repeated before an attempt
 _GAP_MS = const(16000)  # at most, from one look at the air to the next; alone, an attempt is that look
 _PAUSE_MIN_MS = const(500)
@@ -54,11 +55,8 @@ _START_GRACE_MS = const(30000)  # the access point opens then even if not all ne
 _LOSS_GRACE_MS = const(60000)
 _REPEAT_MS = const(30000)  # if the access point cannot be opened
 _RESTART_MS = const(5000)
-_AIR_KEPT_MS = const(10000)  # scan() answers from a look at the air that is not older
-_AIR_MAX = const(24)  # networks
 _SCAN_PATIENCE_MS = const(30000)
-_TRIAL_PATIENCE_MS = const(60000)
-_OPEN_SECURITY = (0, 9)  # wifi_auth_mode_t: none, and OWE, which asks for no password
+_TRIAL_PATIENCE_MS = const(40000)  # ESP Web Tools gives up after 45 s
 
 
 class _Trial:
@@ -90,10 +88,9 @@ class NetworkService:
         self._candidates = Candidates(settings["networks"])
         self._access_point = AccessPoint(settings["ap"], hostname)
         self._station = None
-        self._current = None  # the Candidate in use, or being tried
+        self._current = None  # the Candidate in use, or being tried; None for a program's own network
         self._failed = 0  # attempts since the last connection
-        self._look_at = None  # ticks of the last look at the air, or of the attempt that was one
-        self._air = None  # what it showed, for scan()
+        self._air = Air()
         self._next_at = None  # ticks of the next attempt
         self._fallback_at = 0  # ticks when the access point opens
         self._trial = None
@@ -120,7 +117,7 @@ class NetworkService:
         network.hostname(self._hostname)
         if self._settings["country"]:
             network.country(self._settings["country"])
-        self._station = network.WLAN(network.WLAN.IF_STA)
+        self._station = Station()
         self._access_point.prepare()
 
     async def run(self):
@@ -144,17 +141,14 @@ class NetworkService:
     def _stop_driver(self):
         if self.state != "off":
             self._move("driver failed")
-        try:
-            self._station.active(False)
-        except (OSError, RuntimeError):
-            pass  # it does not run, which is what was wanted
+        self._station.switch_off()
 
     # What others may call, on the loop's thread.
 
     def address(self):
         """The board's IPv4 address as text: the station's, else the access point's, else ''."""
         try:
-            return address_of(self._station) or self.ap_address()
+            return address_of(self._station.wlan) or self.ap_address()
         except (OSError, RuntimeError):
             return ""  # the driver does not run
 
@@ -168,10 +162,7 @@ class NetworkService:
 
     def rssi(self):
         """Signal of the network in use in dBm, or None."""
-        try:
-            return self._station.status("rssi") if self.state == "connected" else None
-        except (OSError, RuntimeError):
-            return None
+        return self._station.rssi() if self.state == "connected" else None
 
     def describe(self):
         """The values of /api/status, as docs/network.md lists them; times in seconds."""
@@ -189,8 +180,8 @@ class NetworkService:
             "problem": self.problem,
             "rssi": self.rssi(),
             "channel": self._channel if connected else None,
-            "mac": self._station.config("mac").hex(":"),
-            "gateway": self._station.ipconfig("gw4") if connected else "",
+            "mac": self._station.wlan.config("mac").hex(":"),
+            "gateway": self._station.wlan.ipconfig("gw4") if connected else "",
             "attempts": self._failed,
             "nextAttempt": waits,
             "connectedFor": loop.uptime_s - self._connected_s if connected else None,
@@ -205,16 +196,17 @@ class NetworkService:
         self._renewed = True
 
     async def try_network(self, ssid, password):
-        """Try a network: '' if the board is connected to it now, else what went wrong in words.
+        """Try a network: '' if the board is connected to it now, else what went wrong in words, after 40 s at most.
 
         The access point, if it is open, stays so during it and for two minutes after success. Before others are
         tried again the network that works goes before those of the list, until use() brings a new one.
         """
-        while self._trial is not None:
-            await sleep_ms(_POLL_MS)
+        end = ticks_add(ticks_ms(), _TRIAL_PATIENCE_MS)
+        if not await self._until(lambda: self._trial is None, end):
+            return "other networks are being tried"
         trial = self._trial = _Trial(ssid, password)
         try:
-            await self._until(lambda: trial.result is not None, _TRIAL_PATIENCE_MS)
+            await self._until(lambda: trial.result is not None, end)
         finally:
             if self._trial is trial:
                 self._trial = None
@@ -225,15 +217,19 @@ class NetworkService:
 
         Looking takes about two seconds, in which the server answers nobody. An attempt to connect is put off for it.
         """
-        if self._air is None or ticks_diff(ticks_ms(), self._look_at) > _AIR_KEPT_MS:
+        self._air.fade()
+        if self._air.networks is None:
             self._scan_wanted = True
-            await self._until(lambda: not self._scan_wanted, _SCAN_PATIENCE_MS)
-        return [{"ssid": ssid, "rssi": rssi, "lock": lock} for ssid, rssi, lock in self._air or ()]
+            await self._until(lambda: not self._scan_wanted, ticks_add(ticks_ms(), _SCAN_PATIENCE_MS))
+        return [{"ssid": ssid, "rssi": rssi, "lock": lock} for ssid, rssi, lock in self._air.networks or ()]
 
-    async def _until(self, condition, patience_ms):
-        start = ticks_ms()
-        while not condition() and ticks_diff(ticks_ms(), start) < patience_ms:
+    async def _until(self, condition, end):
+        """Wait for `condition`, until the ticks `end` at most. Whether it holds."""
+        while not condition():
+            if ticks_diff(end, ticks_ms()) <= 0:
+                return False
             await sleep_ms(_POLL_MS)
+        return True
 
     # The task's own.
 
@@ -242,9 +238,9 @@ class NetworkService:
 
     async def _live(self):
         """From a driver that is off to one that has failed, which raises OSError or RuntimeError."""
-        self._station.active(True)
+        self._station.wlan.active(True)
         self._move("started")
-        self._fallback_at = ticks_add(ticks_ms(), _START_GRACE_MS)
+        self._fallback_at = ticks_add(ticks_ms(), _START_GRACE_MS if len(self._candidates) else 0)
         while True:
             self._renewed = False
             if self._trial is not None:
@@ -253,17 +249,26 @@ class NetworkService:
                 await self._turn()
             else:
                 self.problem = "boot.json names no network"
-                self._fallback_at = ticks_ms()
                 await self._rest(None)
+                if self._station.wlan.isconnected():
+                    await self._adopt()
+
+    async def _adopt(self):
+        """Watch over a connection that a program has made: it may while boot.json names no network."""
+        self._move("joined by a program")
+        self._current = None
+        self.ssid = self._station.ssid()
+        await self._supervise()
 
     async def _turn(self):
         """One attempt with the network that is to be tried next, and what comes after it."""
         several = len(self._candidates) > 1
-        if several and (self._look_at is None or ticks_diff(ticks_ms(), self._look_at) > _FRESH_MS):
+        age = self._air.age()
+        if not several:
+            self._air.sought()
+        elif age is None or age > _FRESH_MS:
             self._look()
         candidate = self._candidates.first()
-        if not several:
-            self._look_at = ticks_ms()
         event, problem = await self._attempt(candidate)
         if event == "connected":
             await self._supervise()
@@ -286,15 +291,14 @@ class NetworkService:
             return _POLL_MS
         pause = min(_PAUSE_FIRST_MS << min(rounds, 8), _PAUSE_MAX_MS)
         pause += pause * os.urandom(1)[0] // 1024
-        left = _GAP_MS - ticks_diff(ticks_ms(), self._look_at)
-        return max(_PAUSE_MIN_MS, min(pause, left))
+        return max(_PAUSE_MIN_MS, min(pause, _GAP_MS - (self._air.age() or 0)))
 
     async def _try(self, trial):
         event, problem = await self._attempt(trial.candidate, trial)
         if event == "connected":
             trial.result = ""
             self._access_point.connected(hold=True)
-        else:
+        elif event != "put off":  # for who has asked has gone
             trial.result = problem
             log.warning("network %s: %s", trial.candidate.ssid, problem)
             self.problem = problem
@@ -315,108 +319,52 @@ class NetworkService:
         event, problem = await self._join(candidate, trial)
         if event != "connected":
             # Else it might still come to a connection that nobody waits for.
-            await self._leave()
+            await self._station.leave()
         self._move(event)
         return event, problem
 
     async def _join(self, candidate, trial):
         station = self._station
-        await self._leave()
+        station.ensure_on()
+        await station.leave()
         try:
-            # One attempt tells what is wrong; repeating is the task's own work.
-            station.config(reconnects=0)
-            set_addresses(station, self._settings["static"])
-            # What the last attempt ended with stays the status until this one has ended, too.
-            before = station.status()
-            station.connect(candidate.ssid, candidate.password)
+            station.join(candidate.ssid, candidate.password, self._settings["static"])
         except (OSError, RuntimeError) as error:
             return "not possible", "cannot be tried (%s)" % error
-        start = ticks_ms()
         while True:
             await sleep_ms(_POLL_MS)
             self._access_point.watch()
-            waited = ticks_diff(ticks_ms(), start)
-            if station.isconnected():
-                return "connected", ""
-            code = station.status()
-            if wifi_reasons.is_reason(code) and (
-                code != before or not wifi_reasons.stays(code) or waited >= _STALE_MS and not self._associated()
-            ):
-                return wifi_reasons.failure(code)
-            if waited >= _ATTEMPT_MS:
-                if self._associated():
-                    return "no address", "no address: its DHCP server does not answer"
-                return "no answer", "it does not answer"
+            outcome = station.outcome()
+            if outcome:
+                return outcome
             if self._interrupted(trial) or self._scan_wanted and trial is None:
                 return "put off", ""
 
     def _interrupted(self, trial):
         """Whether there is something that goes before what is being done, which is `trial` or None."""
-        return self._renewed or self._trial is not None and self._trial is not trial
-
-    def _associated(self):
-        """Whether an access point has taken the station in, with an address or without."""
-        try:
-            self._station.status("rssi")
-        except (OSError, RuntimeError):
-            return False
-        return True
-
-    async def _leave(self):
-        """Leave the network, or end the attempt to join one, and give the driver the time for it.
-
-        connect() during an attempt raises.
-        """
-        idle = self._station.status() == network.STAT_IDLE
-        try:
-            self._station.disconnect()
-        except (OSError, RuntimeError):
-            pass  # was not started
-        if not idle:
-            await sleep_ms(_POLL_MS)
+        return self._trial is not trial or trial is None and self._renewed
 
     def _look(self):
-        """Look at the air, which blocks the loop for about two seconds: for the candidates and for scan()."""
+        """Look at the air, for the candidates and for scan()."""
         self._scan_wanted = False
-        found = {}  # name: (dBm, whether it needs a password)
-        nameless = False
-        try:
-            for name, _, _, rssi, security, _ in self._station.scan():
-                if not name:
-                    nameless = True
-                elif name not in found or found[name][0] < rssi:
-                    found[name] = rssi, security not in _OPEN_SECURITY
-        except (OSError, RuntimeError) as error:
-            log.debug("cannot look at the air: %s", error)
-        self._look_at = ticks_ms()
-        air = []
-        for name, (rssi, lock) in found.items():
-            try:
-                air.append((str(name, "utf-8"), rssi, lock))
-            except UnicodeError:
-                pass  # boot.json and forms have no way to write it
-        air.sort(key=lambda entry: -entry[1])
+        self._station.ensure_on()
+        seen = self._air.look(self._station.wlan)
         if len(self._candidates) > 1:
-            self._candidates.look({ssid: rssi for ssid, rssi, _ in air}, nameless)
-        self._air = air[:_AIR_MAX]
-
-    def _forget_air(self):
-        if self._air is not None and ticks_diff(ticks_ms(), self._look_at) > _AIR_KEPT_MS:
-            self._look_at = self._air = None
+            self._candidates.look(*seen)
 
     async def _supervise(self):
         """From the moment that there is a connection until it is lost, or given up for something else."""
-        station = self._station
         self._note_connection()
         without = None  # ticks since when there is no address
         while True:
             await sleep_ms(_SUPERVISE_MS)
             self._access_point.watch()
-            if not station.isconnected():
-                event, problem = "link lost", wifi_reasons.loss(station.status())
+            problem = self._station.loss()
+            if problem:
+                event = "link lost"
                 break
             now = ticks_ms()
-            if address_of(station):
+            if address_of(self._station.wlan):
                 without = None
             elif without is None:
                 without = now
@@ -424,14 +372,14 @@ class NetworkService:
                 event, problem = "address lost", "the address is lost: its DHCP server gives no other"
                 break
             if self._trial is not None:
-                event, problem = "put off", ""
+                event = "put off"
                 break
             if self._scan_wanted:
                 self._look()
-            self._forget_air()
+            self._air.fade()
             if self._access_point.mode == "always":
                 self._open_access_point()  # if that has failed until now
-        self._look_at = self._air = None  # ticks that are days old look as if they were to come
+        self._air.forget()
         self._move(event)
         self._access_point.lost()
         self._fallback_at = ticks_add(ticks_ms(), _LOSS_GRACE_MS)
@@ -443,10 +391,7 @@ class NetworkService:
 
     def _note_connection(self):
         """All that is reset, remembered and logged when there is a connection."""
-        try:
-            channel = self._station.config("channel")
-        except (OSError, RuntimeError):
-            channel = None
+        channel = self._station.channel()
         after = ""
         if self._away and self._lost[0] == self.ssid:
             seconds = loop.uptime_s - self._lost[2]
@@ -461,17 +406,21 @@ class NetworkService:
         self._connected_s = loop.uptime_s
         self._failed = 0
         self.problem = ""
-        self._candidates.connected(self._current)
+        if self._current:
+            self._candidates.connected(self._current)
         self._access_point.connected()
         self.settled = True
 
     async def _rest(self, pause_ms):
-        """Wait until the next attempt, or for ever if `pause_ms` is None; longer while a phone is on the access point.
+        """Wait until the next attempt; longer while a phone is on the access point.
 
-        Ends at once when somebody wants a network tried, or has brought other networks.
+        If `pause_ms` is None there is none to wait for, but for a connection that a program makes. Ends at once when
+        somebody wants a network tried, or has brought other networks.
         """
         start = ticks_ms()
         while not self._interrupted(None):
+            if pause_ms is None and self._station.wlan.isconnected():
+                return
             opened = self._open_access_point()
             if opened or pause_ms is None or self._failed >= len(self._candidates):
                 self.settled = True
@@ -485,7 +434,7 @@ class NetworkService:
                     return
             if self._scan_wanted:
                 self._look()
-            self._forget_air()
+            self._air.fade()
             await sleep_ms(step)
 
     def _open_access_point(self):

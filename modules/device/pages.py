@@ -4,8 +4,9 @@
 
     return page("Wi-Fi", "<p>Connected to ", escape(ssid), "</p>", lines(), refresh=5)
 
-What the style sheet knows beside plain HTML: class card (a box), warn (one that asks for attention), good, bad and note
-(texts), danger (a button), and dl with <div><dt>…</dt><dd>…</dd></div> for values. The colours are those of
+What the style sheet knows beside plain HTML: class card (a box), warn (one that asks for attention), good, bad, odd
+(almost bad), note and big (texts), danger and plain (buttons), dl with <div><dt>…</dt><dd>…</dd></div> for values, and
+table for lines of a log: time, level and text, which is below the others on a phone. The colours are those of
 firmware/webroot/style.css.
 """
 
@@ -26,15 +27,17 @@ _HEAD = b"""<!doctype html>
 <style>"""
 _STYLE = b"""\
 :root{color-scheme:light dark;--page:#f3f5f4;--card:#fff;--line:#dfe4e2;--edge:#7b8986;--text:#17211f;--soft:#5a6865;
---accent:#0f766e;--on:#fff;--good:#15803d;--bad:#b91c1c;--warn:#fef6e0;--warn-line:#e8c25a}
+--accent:#0f766e;--on:#fff;--good:#15803d;--bad:#b91c1c;--odd:#92400e;--warn:#fef6e0;--warn-line:#e8c25a}
 @media(prefers-color-scheme:dark){:root{--page:#0f1514;--card:#182120;--line:#2a3634;--edge:#71837f;--text:#e7eeec;
---soft:#9db0ac;--accent:#2dd4bf;--on:#0f1514;--good:#4ade80;--bad:#f87171;--warn:#2d2613;--warn-line:#7a6320}}
+--soft:#9db0ac;--accent:#2dd4bf;--on:#0f1514;--good:#4ade80;--bad:#f87171;--odd:#fbbf24;--warn:#2d2613;--warn-line:#7a6320}}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%}
 body{margin:0;background:var(--page);color:var(--text);font:1rem/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
 header{background:var(--card);border-bottom:1px solid var(--line)}
 header div,main{max-width:46rem;margin:auto;padding:.75rem 1rem}
-header p,.note{margin:0;font-size:.875rem;color:var(--soft)}
+header p{margin:0}
+.note{margin:.25rem 0}
+header p,.note{font-size:.875rem;color:var(--soft)}
 h1{margin:0;font-size:1.25rem;line-height:1.25}
 h2{margin:0 0 .5rem;font-size:1.0625rem}
 p,ul{margin:.5rem 0}
@@ -45,16 +48,18 @@ border-radius:.875rem}
 main>.card:first-child{margin-top:.25rem}
 .warn{background:var(--warn);border-color:var(--warn-line)}
 .good{color:var(--good)}
-.bad{color:var(--bad)}
+.big{font-size:1.25rem;font-weight:600}
 label{display:block;margin-top:.75rem;font-weight:600}
-input,button{font:inherit;color:inherit;border-radius:.5rem}
-input{width:100%;min-height:2.75rem;padding:.5rem .625rem;border:1px solid var(--edge);
+label .note{display:block;margin-left:1.75rem;font-weight:400}
+input,button,textarea{font:inherit;color:inherit;border-radius:.5rem}
+input,textarea{width:100%;min-height:2.75rem;padding:.5rem .625rem;border:1px solid var(--edge);
 background:var(--page)}
 input[type=radio],input[type=checkbox]{width:1.25rem;height:1.25rem;min-height:0;margin:0 .5rem 0 0;
 vertical-align:-.2rem;accent-color:var(--accent)}
 button{min-height:2.75rem;margin:.75rem .5rem 0 0;padding:.5rem 1.25rem;border:0;background:var(--accent);
 color:var(--on);font-weight:600;cursor:pointer}
 button.danger{background:var(--bad)}
+button.plain{background:none;color:var(--accent);box-shadow:inset 0 0 0 1px var(--edge)}
 button:disabled{opacity:.5;cursor:default}
 dl{margin:0;font-size:.9375rem}
 dl div{display:flex;justify-content:space-between;gap:1rem;padding:.3125rem 0;border-top:1px solid var(--line)}
@@ -62,8 +67,13 @@ dl div:first-child{border:0}
 dt{flex:none;color:var(--soft)}
 dd{min-width:0;margin:0;text-align:right}
 table{width:100%;border-collapse:collapse;font-size:.9375rem}
-th,td{padding:.3125rem .5rem .3125rem 0;border-top:1px solid var(--line);text-align:left;vertical-align:top}
-code,pre{font:.875em ui-monospace,monospace;background:var(--page)}
+tr{display:flex;flex-wrap:wrap;gap:0 .75rem;padding:.3125rem 0;border-top:1px solid var(--line)}
+td{padding:0;flex:0 0 10rem;color:var(--soft)}
+td+td{flex-basis:4.5rem}
+td+td+td{flex:1 1 20rem;color:var(--text)}
+.bad{color:var(--bad)}
+.odd{color:var(--odd)}
+code,pre,textarea{font:.875em ui-monospace,monospace;background:var(--page)}
 pre{padding:.75rem;overflow-x:auto;border:1px solid var(--line);border-radius:.5rem}
 progress{width:100%}
 """

@@ -19,7 +19,7 @@ from struct import pack, unpack_from
 import machine
 from micropython import const
 
-from . import log, slots
+from . import log, slots, storage
 
 try:
     import retained
@@ -28,7 +28,7 @@ except ImportError:
 
 REPL_ONLY = const(4)
 _OTHER_SLOT = const(3)
-_NO_PROGRAMS = const(2)
+NO_PROGRAMS = const(2)
 
 # Magic, then step, phase, early, soft, slot, place, cause and where of `reason`; the CRC-32 of these follows.
 _FORMAT = "<4s8B"
@@ -42,20 +42,23 @@ _GOOD = const(3)
 _INTENDED = const(4)  # the firmware itself resets the board
 _FAILED = const(5)  # and resets it because the self-test failed
 _MOVING = const(6)  # and resets it to start from the other slot
-_LATER = const(7)  # _WAITING, but a second later
+_LATER = const(7)  # _WAITING, but a moment later
+_ALONE = const(8)  # for a minute nothing but an address has been missing: as good as a start gets without a network
 
 # How many resets while _WAITING, one start after the other, are taken for somebody's who is in a hurry, by step.
 _TOLERATED = (5, 1, 5, 5)
 # And how many soft resets while _WAITING, which boot.py and main.py cause by sys.exit(): main.c begins anew.
 _TOLERATED_SOFT = (12, 2)
-_AT_ONCE_MS = const(1000)
+_AT_ONCE_MS = const(250)  # a command of mpremote takes longer to start, and begins with a soft reset
 _SETTLE_MS = const(10000)  # for a main.py to show whether it resets the board
+_ALONE_MS = const(60000)  # by then the access point is open, if there is to be one
 _AGAIN_MS = const(15 * 60 * 1000)
 _USER_FILES = ("boot.py", "main.py")
 
 _PLACES = ("the boot script", "the filesystem", "the settings", "the network", "the server", "app.py")
 _MOUNTING = const(1)
-_WATCHDOG, _RESET, _AGAIN_AND_AGAIN, _NO_ANSWER, _SLOT = 1, 2, 3, 4, 5
+# Why a start is at its step; the words are in this order.
+_BY_WATCHDOG, _BY_RESET, _BY_RESETS, _BY_SILENCE, _BY_FIRMWARE = 1, 2, 3, 4, 5
 _CAUSES = (
     "",
     "the watchdog ended the start before in %s",
@@ -80,8 +83,12 @@ _early = _soft = 0  # starts in a row
 _phase = _STARTING
 _slot = _place = _cause = _where = 0
 _since = 0  # time.ticks_ms() when _place or _phase changed
+_settled = False
 _programs = True
+_button = None
 _timer = None
+programs_run = False  # the user's programs have begun, and the pins are theirs
+stays = False  # stay() was called
 
 
 def begin():
@@ -112,12 +119,16 @@ def begin():
 
 
 def _judge(before, cause):
-    """Set step, early and reason by the record of the start before and by what ended it."""
+    """Set step and reason by the record of the start before and by the reset cause that ended it.
+
+    Of that start: its step `was`, how far it came, resets and soft resets in a row, slot, place, and why and in which
+    place the one before had failed.
+    """
     was, phase, early, soft, slot, place, why, where = before
     if cause == machine.SOFT_RESET:
         soft = soft + 1 if phase == _WAITING else 0
-        if was < _NO_PROGRAMS and soft > _TOLERATED_SOFT[was]:
-            return _go_on(was + 1, _AGAIN_AND_AGAIN, 0)
+        if was < NO_PROGRAMS and soft > _TOLERATED_SOFT[was]:
+            return _go_on(was + 1, _BY_RESETS, 0)
         # One that comes later is somebody's at the prompt, and so will be the resets before it.
         return _go_on(was, why, where, early if soft else 0, soft)
     if cause in (machine.PWRON_RESET, machine.DEEPSLEEP_RESET) or phase in (_GOOD, _INTENDED):
@@ -126,20 +137,22 @@ def _judge(before, cause):
     if phase == _MOVING and moved:
         return _go_on(_OTHER_SLOT, why, where)
     if phase == _MOVING or (moved and was == _OTHER_SLOT):
-        return _go_on(REPL_ONLY, _SLOT, 0)
+        return _go_on(REPL_ONLY, _BY_FIRMWARE, 0)
     if moved or slots.pending():
         # The boot loader has gone back to this slot, or this is the first start of an update.
         return _go_on(0, 0, 0)
     if phase == _FAILED:
-        return _go_on(was + 1, _NO_ANSWER, 0)
+        return _go_on(was + 1, _BY_SILENCE, 0)
+    if phase == _ALONE:
+        return _go_on(was, why, where)
     if cause == machine.WDT_RESET:
-        return _go_on(was + 1, _WATCHDOG, place)
+        return _go_on(was + 1, _BY_WATCHDOG, place)
     if phase == _STARTING and cause == machine.HARD_RESET:
-        return _go_on(was + 1, _RESET, place)
+        return _go_on(was + 1, _BY_RESET, place)
     # On a chip with USB the computer that opens the port may reset it, with none of the known causes.
     if was >= REPL_ONLY or early < _TOLERATED[was]:
         return _go_on(was, why, where, early + 1)
-    return _go_on(was + 1, _AGAIN_AND_AGAIN, 0)
+    return _go_on(was + 1, _BY_RESETS, 0)
 
 
 def _go_on(to, why, where, early=0, soft=0):
@@ -175,12 +188,14 @@ def at(place):
 def booted():
     """_boot is through: from now on a reset may well be the user's."""
     if _phase == _STARTING:
-        _note(_WAITING, _place)
+        _note(_WAITING if _are_programs(_USER_FILES) else _LATER, _place)
 
 
 def settled():
     """Whether the boot script ended so long ago that the user's main.py has shown what it does. To be asked often."""
-    global _phase
+    global _phase, _settled
+    if _settled:
+        return True  # for good: the difference of two ticks is negative after six days
     ms = time.ticks_diff(time.ticks_ms(), _since)
     if _phase == _WAITING and ms >= _AT_ONCE_MS:
         _phase = _LATER
@@ -188,9 +203,16 @@ def settled():
     waited = ms >= _SETTLE_MS
     if waited and _phase == _STARTING and _PLACES[_place] == "app.py":
         # An app.py may run for ever.
-        _note(_WAITING, _place)
+        _note(_LATER, _place)
         return False
-    return waited and _phase != _STARTING
+    _settled = waited and _phase != _STARTING
+    return _settled
+
+
+def alone(lack):
+    """Nothing but an address is missing, and what lack() finds. After a minute of it a reset is no failure any more."""
+    if _phase == _LATER and time.ticks_diff(time.ticks_ms(), _since) >= _ALONE_MS and not lack():
+        _note(_ALONE, _place)
 
 
 def succeeded():
@@ -220,25 +242,41 @@ def _note(phase, place):
 
 def mountable():
     """Whether the filesystem may be mounted: not if the start before ended in doing that."""
-    return not (step and _cause in (_WATCHDOG, _RESET) and _where == _MOUNTING)
+    return not (step and _cause in (_BY_WATCHDOG, _BY_RESET) and _where == _MOUNTING)
 
 
 def allows_user_code():
-    """Whether app.py, boot.py and main.py run: not from step 2 on, and not if the button is held down."""
-    global _programs
-    if _programs and (step >= _NO_PROGRAMS or button()):
+    """Whether app.py, boot.py and main.py run: not from step 2 on, and not if the button is held down.
+
+    To be asked when the first of them is about to run: the answer stays the same.
+    """
+    global _programs, programs_run
+    if programs_run:
+        return True
+    if _programs and (step >= NO_PROGRAMS or button()):
         _programs = False
-        if step < _NO_PROGRAMS:
+        if step < NO_PROGRAMS:
             log.warning("the button is held down: the user's programs are not run")
+    programs_run = _programs
     return _programs
 
 
 def button():
-    """Whether the board's button is held down; False where it has none."""
-    import _board
+    """Whether the board's button is held down; False where it has none, and when a program may use its pin."""
+    global _button
+    if programs_run:
+        return False
+    if _button is None:
+        import _board
 
-    number = getattr(_board, "BUTTON", None)
-    return number is not None and not machine.Pin(number, machine.Pin.IN, machine.Pin.PULL_UP).value()
+        number = getattr(_board, "BUTTON", None)
+        # Once: each Pin() with a mode takes the pin from whatever it does (machine_pin.c:155 of v1.28.0).
+        _button = number is not None and machine.Pin(number, machine.Pin.IN, machine.Pin.PULL_UP)
+    return bool(_button and not _button.value())
+
+
+def _are_programs(names):
+    return any(storage.exists("/" + name) for name in names)
 
 
 def hide_programs():
@@ -246,34 +284,24 @@ def hide_programs():
 
     It looks for them in the current folder (main.c:173 of v1.28.0, mp_vfs_import_stat() in extmod/vfs.c:131).
     """
-    if allows_user_code():
+    if not _are_programs(_USER_FILES) or allows_user_code():
         return
-    if not any(_exists("/" + name) for name in _USER_FILES):
-        return  # nor is there perhaps a filesystem
     import vfs
 
-    vfs.mount(_Aside(), _ASIDE)
-    os.chdir(_ASIDE)
+    vfs.mount(_Aside(), ASIDE)
+    os.chdir(ASIDE)
 
 
 def show_files():
     """End hide_programs(), when main.c is through with it."""
-    if os.getcwd().startswith(_ASIDE):
+    if os.getcwd().startswith(ASIDE):
         import vfs
 
         os.chdir("/")
-        vfs.umount(_ASIDE)
+        vfs.umount(ASIDE)
 
 
-_ASIDE = "/.recovery"
-
-
-def _exists(path):
-    try:
-        os.stat(path)
-    except OSError:
-        return False
-    return True
+ASIDE = "/.recovery"  # whoever lets others read files by their names must leave it out
 
 
 class _Aside:
@@ -327,10 +355,11 @@ def _again(timer):
 
 
 def stay():
-    """Stay as the board is: no start anew after 15 minutes at step 4, and no reset by the watchdog."""
-    global _timer
+    """Stay as the board is: no start anew by itself from steps 2 to 4, and no reset by the watchdog."""
+    global _timer, stays
     from . import watchdog
 
+    stays = True
     if _timer is not None:
         _timer.deinit()
         _timer = None

@@ -5,10 +5,10 @@ The board then comes up in the networks that it knows, under its name, and asks 
 
 import json
 
-from esp32 import NVS
 from micropython import const
 
 from . import log
+from .nvs import store
 
 _SPACE = "rescue"
 _KEY = "settings"
@@ -17,7 +17,7 @@ _SIZE_MAX = const(1900)  # bytes; NVS has 16 KB for Wi-Fi's calibration and all 
 
 
 def keep(config):
-    """Keep the settings `config` (as device.config) if they are not what is kept already; for a start that succeeded.
+    """Keep the settings `config` (as device.config) if they are not what is kept already. For bootjson.keep_good().
 
     With many networks the last ones are left out.
     """
@@ -31,9 +31,9 @@ def keep(config):
     if data == _read():
         return
     try:
-        store = NVS(_SPACE)
-        store.set_blob(_KEY, data)
-        store.commit()
+        nvs = store(_SPACE)
+        nvs.set_blob(_KEY, data)
+        nvs.commit()
     except OSError as error:
         log.warning("a copy of the network settings cannot be kept: %s", error)
 
@@ -47,10 +47,10 @@ def settings():
 
 
 def instead(config, found):
-    """The settings of a board without its files: those kept, else `config`; a line about it is added to `found`.
+    """The settings of a board without its files: those kept, else `config`. `found`: the lines of bootjson.load().
 
-    The administrator's password is never empty: who knows that of the access point, which the console shows, has had
-    the board in hand.
+    With what was kept there is one line in their place, and bootjson.source is 'NVS copy'. The administrator's password
+    is never empty: who knows that of the access point, which the console shows, has had the board in hand.
     """
     raw = settings()
     if raw:
@@ -59,7 +59,8 @@ def instead(config, found):
         checked, problems, _remarks = bootjson.check(raw)
         if not problems:
             config = checked
-            found.append("the networks and passwords of the last good start are used, a copy of them is in NVS")
+            found[:] = ["boot.json cannot be read: name, networks and passwords are those of the last good start"]
+            bootjson.source = "NVS copy"
     admin = config["admin"]
     if not admin["password"]:
         from .access_point import ap_password
@@ -73,9 +74,9 @@ def instead(config, found):
 def erase():
     """Forget it, for a factory reset."""
     try:
-        store = NVS(_SPACE)
-        store.erase_key(_KEY)
-        store.commit()
+        nvs = store(_SPACE)
+        nvs.erase_key(_KEY)
+        nvs.commit()
     except OSError:
         pass  # nothing was kept
 
@@ -90,6 +91,6 @@ def _filled(value):
 def _read():
     buffer = bytearray(_SIZE_MAX)
     try:
-        return bytes(buffer[: NVS(_SPACE).get_blob(_KEY, buffer)])
+        return bytes(buffer[: store(_SPACE).get_blob(_KEY, buffer)])
     except OSError:
         return None

@@ -17,7 +17,8 @@ def words():
     for text, name in _CAUSES.items():
         if getattr(machine, name, None) == cause:
             return text
-    return str(cause)
+    # Of a chip with USB the computer, too, which opens the port (ESP_RST_USB): modmachine.c:256 gives 0 for all that.
+    return "by USB or unknown"
 
 
 def lost():

@@ -11,6 +11,11 @@ _GONE_MS = const(2000)  # for the client to take the answer
 task = None  # of the restart that is under way
 
 
+def under_way():
+    """Whether the board is about to restart: what would be saved now could be lost."""
+    return bool(task and not task.done())
+
+
 def soon(request, pause_ms=100, last=None):
     """Reset the board when the answer to this request has left and pause_ms are over. Gives the task.
 

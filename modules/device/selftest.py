@@ -27,6 +27,10 @@ _ANSWER_S = const(5)
 _FREE_MIN = const(16 * 1024)
 # In one piece, outside MicroPython's heap: lwIP's and Wi-Fi's packets are 1.6 KB each, some of them at a time.
 _BLOCK_MIN = const(8 * 1024)
+_INTERNAL = const(1 << 11)  # MALLOC_CAP_INTERNAL, esp_heap_caps.h:40 of ESP-IDF v5.5.1: not PSRAM
+_NOTE_MS = const(100)  # recovery.settled() is asked so often
+
+again_s = 3600  # how long a board without the user's programs stays so
 
 
 async def run():
@@ -55,7 +59,11 @@ async def run():
                     answered = None
             if settled:
                 _keep()
+                if recovery.step >= recovery.NO_PROGRAMS:
+                    await _start_as_usual()
                 return
+        elif settled and answered:
+            recovery.alone(memory)
         passes += 1
         if trial and passes >= _PATIENCE_S:
             log.error("the update is given up: %s", problem)
@@ -66,7 +74,27 @@ async def run():
             log.error("starting anew: %s", silence)
             recovery.failed()
             machine.reset()
-        await sleep_ms(_PAUSE_SILENT_MS if silence and not trial else _PAUSE_MS)
+        left = _PAUSE_SILENT_MS if silence and not trial else _PAUSE_MS
+        while left > 0 and not settled:
+            await sleep_ms(_NOTE_MS)
+            settled = recovery.settled()
+            left -= _NOTE_MS
+        if left > 0:
+            await sleep_ms(left)
+
+
+async def _start_as_usual():
+    """Without the user's programs a board is of little use: when nobody is at work on it, try them again in an hour.
+
+    What brought it here may have been in the air or in the mains.
+    """
+    log.warning("the user's programs are not run; in an hour, or by a reset, the board starts as usual")
+    await sleep_ms(again_s * 1000)
+    while recovery.stays or device.server.connections:
+        await sleep_ms(_PAUSE_MS)
+    log.warning("recovery: starting as usual")
+    recovery.intended()
+    machine.reset()
 
 
 async def failure():
@@ -77,14 +105,19 @@ async def failure():
 def memory():
     """What memory lacks, in words, or ''."""
     gc.collect()
-    block = max(region[2] for region in esp32.idf_heap_info(esp32.HEAP_DATA))
-    # MicroPython's heap grows into that block when it is full (MICROPY_GC_SPLIT_HEAP_AUTO).
-    free = gc.mem_free() + block
+    block = max(region[2] for region in idf_heaps())
+    # On a chip it counts the block that MicroPython's heap may grow into (py/modgc.c:69 of v1.28.0).
+    free = gc.mem_free()
     if free < _FREE_MIN:
         return "only %d bytes of memory are free" % free
     if block < _BLOCK_MIN:
         return "only %d bytes of memory in one piece are left for the network" % block
     return ""
+
+
+def idf_heaps():
+    """A (total, free, largest free block, least free ever) in bytes for each heap that Wi-Fi and lwIP can live in."""
+    return esp32.idf_heap_info(esp32.HEAP_DATA | _INTERNAL)
 
 
 def _confirm():
@@ -95,13 +128,10 @@ def _confirm():
 def _keep():
     recovery.succeeded()
     recovery.show_files()
-    if recovery.step:
-        return  # what runs are the last good settings
-    from . import bootjson, rescue
+    if not recovery.step:  # else what runs are the last good settings
+        from . import bootjson
 
-    bootjson.keep_good()
-    if bootjson.source == "boot.json":
-        rescue.keep(device.config)
+        bootjson.keep_good()
 
 
 def _without_address():

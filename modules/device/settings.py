@@ -27,7 +27,7 @@ _TABLE = (
     ("wifi.ap.ssid", "text", 0, 32, ""),
     ("wifi.ap.password", "secret", 8, 63, ""),
     ("server.port", "number", 1, 65535, 80),
-    ("server.webroot", "path", 1, 255, "/webroot"),
+    ("server.webroot", "path", 2, 255, "/webroot"),
     ("server.index", "file", 1, 255, "index.html"),
     ("server.core", "number", 0, 1, 0),
     ("server.maxConnections", "number", 1, 16, 8),
@@ -43,6 +43,7 @@ _TABLE = (
 _ENTRIES = "wifi.networks"
 _SERVERS = const(4)  # in a list of them
 _SHOWN = const(40)  # characters of a value in a message
+_NETWORKS = "%s is %s, must be a list of at most %d networks"
 
 
 class Verdict:
@@ -70,7 +71,7 @@ def check(raw):
     """The Verdict on `raw`, the value of a JSON text. Never raises for what it holds."""
     verdict = Verdict()
     if not isinstance(raw, dict):
-        verdict.problems.append("the file is %s, must be an object" % _held("", raw))
+        verdict.problems.append("the file is %s, must be an object" % _hidden(raw, "object"))
         raw = {}
     verdict.settings = _object(raw, "", "", verdict)
     return verdict
@@ -119,7 +120,7 @@ def _object(value, prefix, shown, verdict):
         if inner:
             section = value.get(key, {})
             if not isinstance(section, dict):
-                verdict.refuse(value, key, "%s is %s, must be an object" % (name, _held(key, section)))
+                verdict.refuse(value, key, "%s is %s, must be an object" % (name, _hidden(section, "object")))
                 section = {}
             settings[key] = _object(section, prefix + key + ".", name + ".", verdict)
         elif kind == "list":
@@ -133,24 +134,26 @@ def _object(value, prefix, shown, verdict):
 
 
 def _list(value, key, name, prefix, high, verdict):
-    """The entries of value[key] that have an ssid."""
+    """The entries of value[key] that are right: without its password, a network would be another, open one."""
     held = value.get(key, [])
     if not isinstance(held, list):
-        verdict.refuse(value, key, "%s is %s, must be a list of at most %d networks" % (name, _held(key, held), high))
+        verdict.refuse(value, key, _NETWORKS % (name, _hidden(held, "list"), high))
         return []
     if len(held) > high:
-        verdict.problems.append("%s is %s, must be a list of at most %d networks" % (name, _held(key, held), high))
+        verdict.problems.append(_NETWORKS % (name, _hidden(held, "list"), high))
     entries = []
     for index, entry in enumerate(held):
         shown = "%s[%d]" % (name, index)
+        found = len(verdict.wrong)
         if isinstance(entry, dict):
             checked = _object(entry, prefix, shown + ".", verdict)
             if "ssid" not in entry:
                 verdict.problems.append("%s lacks 'ssid'" % shown)
         else:
             checked = {"ssid": None}
-            verdict.problems.append("%s is %s, must be an object with ssid and password" % (shown, _held("", entry)))
-        if checked["ssid"] is None or index >= high:
+            line = "%s is %s, must be an object with ssid and password"
+            verdict.problems.append(line % (shown, _hidden(entry, "object")))
+        if checked["ssid"] is None or index >= high or len(verdict.wrong) > found:
             verdict.wrong.append((held, index))
         else:
             entries.append(checked)
@@ -201,14 +204,21 @@ def _servers(value, key, name, rule, verdict):
 
 def _held(key, value):
     """What stands there, in a few words, and never a password."""
+    if key == "password" or isinstance(value, (dict, list)):
+        return _hidden(value, "text")
+    text = json.dumps(value)
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+
+
+def _hidden(value, wanted):
+    """The same of what may be a password that stands in the wrong place."""
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list):
         return "a list of %d" % len(value)
-    if key == "password":
-        return "a text of %d characters" % len(value) if isinstance(value, str) else "no text"
-    text = json.dumps(value)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    return "a text of %d characters" % len(value) if isinstance(value, str) else "no " + wanted
 
 
 def quoted(key):
@@ -238,7 +248,13 @@ def _secret(value, low, high):
 
 
 def _path(value, low, high):
-    return _text(value, low, high) and value[0] == "/"
+    # No part is empty or begins with a dot: / itself has boot.json, and . and .. lead there.
+    if not _text(value, low, high) or value[0] != "/":
+        return False
+    parts = value[1:].split("/")
+    if len(parts) > 1 and not parts[-1]:
+        parts.pop()
+    return all(part and part[0] != "." for part in parts)
 
 
 def _file(value, low, high):
@@ -292,6 +308,6 @@ _ALLOWED = {
     "number": "a number, LOW to HIGH",
     "seconds": "0, or LOW to HIGH seconds",
     "flag": "true or false",
-    "path": "an absolute path such as /webroot, LOW to HIGH characters",
+    "path": "the path of a folder below / such as /webroot, with no dot first in a name, LOW to HIGH characters",
     "file": "a file name with no slash, LOW to HIGH characters",
 }

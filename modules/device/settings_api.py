@@ -6,8 +6,9 @@ PATCH    a change to them, a JSON Merge Patch (RFC 7396); PUT of application/mer
 POST /api/settings/confirm    settings on trial stay
 
 A change of Wi-Fi, host name or web server may cut the board off, so it goes on trial: the board restarts with it, and
-again with what was before unless somebody confirms it. All other changes are saved at once. In device.config, too,
-are only those of _AT_ONCE; the rest stays as it was at the start.
+again with what was before unless somebody confirms it. That goes by what is in force, not by what the file has: it may
+have been edited since. All other changes are saved at once. In device.config, too, are only those of _AT_ONCE; the rest
+stays as it was at the start.
 """
 
 import json
@@ -41,16 +42,18 @@ async def answer(request):
         raw = bootjson.parse(data)
     except ValueError as error:
         return _refused(400, "the body is %s" % error)
-    before = bootjson.current()
+    before, wrong = bootjson.base()
     kind = request.header.get("content-type", "").partition(";")[0].strip().lower()
     if request.method == "PATCH" or kind == _PATCH:
-        raw = merged(bootjson.current(), raw)
+        if wrong:
+            return _refused(409, *(wrong + ["a change would lose that: mend the file, or send all settings with PUT"]))
+        raw = merged(before, raw)
     problems = []
     raw = unmasked(raw, before, "", problems)
     settings, found, remarks = bootjson.check(raw)
     if problems or found:
         return _refused(400, *(problems + found))
-    return _change(request, raw, settings, bootjson.check(before)[0], remarks)
+    return _change(request, raw, settings, before, remarks)
 
 
 async def answer_confirm(request):
@@ -100,17 +103,16 @@ def unmasked(value, before, place, problems):
 
 
 def merged(target, patch):
-    """MergePatch of RFC 7396 section 2: `target` changed by `patch`; null takes a key away."""
+    """MergePatch of RFC 7396 section 2: `target` changed by `patch`; null takes a key away. `target` stays as it is."""
     if not isinstance(patch, dict):
         return patch
-    if not isinstance(target, dict):
-        target = type(patch)()
+    result = type(patch)(target if isinstance(target, dict) else ())
     for key in patch:
         if patch[key] is None:
-            target.pop(key, None)
+            result.pop(key, None)
         else:
-            target[key] = merged(target.get(key), patch[key])
-    return target
+            result[key] = merged(result.get(key), patch[key])
+    return result
 
 
 def _counterpart(entry, index, before):
@@ -127,13 +129,17 @@ def _counterpart(entry, index, before):
 
 def _change(request, raw, settings, before, remarks):
     """Save what is right, or put it on trial; the answer."""
-    changed = sorted(section for section in settings if settings[section] != before[section])
-    if any(section in _ON_TRIAL for section in changed):
-        return _try(request, raw, settings, before, remarks)
-    problems = bootjson.save(raw)
+    if any(settings[section] != device.config[section] for section in _ON_TRIAL):
+        return _try(request, raw, settings, remarks)
+    problems = bootjson.save(raw, safe=True)
     if problems:
         return _refused(_status(), *problems)
-    again = any(not _now(section, settings, before) for section in changed)
+    known = bootjson.check(before)[0]
+    changed = [section for section in settings if settings[section] != known[section]]
+    again = any(not _now(section, settings, known) for section in changed)
+    # Keys that only a program of the user's knows, by their text: json.dumps() shows all that can stand there.
+    others = [key for key in list(raw) + list(before) if key not in settings]
+    changed = sorted(changed + [key for key in set(others) if json.dumps(raw.get(key)) != json.dumps(before.get(key))])
     log.info("settings saved: %s", ", ".join(changed) or "no change")
     return {"saved": True, "changed": changed, "restart": again, "remarks": remarks}
 
@@ -149,13 +155,13 @@ def _now(section, settings, before):
     return bool(keys) and all(key in keys for key in values if values[key] != before[section][key])
 
 
-def _try(request, raw, settings, before, remarks):
+def _try(request, raw, settings, remarks):
     if slots.pending():
         return _refused(409, "the firmware is on trial, a restart would bring the one before back: try again later")
     problems = bootjson.propose(raw)
     if problems:
         return _refused(_status(), *problems)
-    places = [place + "api/settings/confirm" for place in _places(settings, before)]
+    places = [place + "api/settings/confirm" for place in _places(settings)]
     seconds = bootjson.TRIAL_S
     words = "on trial: the board restarts with them; confirm within %d s at %s, or the settings before come back"
     log.info("settings on trial, restarting")
@@ -165,13 +171,13 @@ def _try(request, raw, settings, before, remarks):
     return answer, 202
 
 
-def _places(settings, before):
+def _places(settings):
     """Where the board will be found: by its name, and by its address if that is known."""
     from . import boot
 
     hosts = [(settings["hostname"] or boot.default_hostname()) + ".local"]
     address = settings["wifi"]["static"]["ip"]
-    if settings["wifi"] == before["wifi"] and boot.network_service:
+    if settings["wifi"] == device.config["wifi"] and boot.network_service:
         address = boot.network_service.address()
     if address:
         hosts.append(address)
@@ -179,8 +185,8 @@ def _places(settings, before):
 
 
 def _status():
-    """Of what bootjson refuses after it has been checked: another trial, or the filesystem."""
-    return 409 if bootjson.source == "trial" else 507
+    """Of what bootjson refuses after it has been checked: a trial, a restart, or the filesystem."""
+    return 409 if bootjson.hindrance() else 507
 
 
 def _refused(status, *problems):

@@ -6,10 +6,12 @@ they can still be rescued. A mark in NVS tells this from a filesystem that never
 tell it from one whose files were removed.
 """
 
-import vfs
-from esp32 import NVS, Partition
+import os
 
-from . import log
+import vfs
+from esp32 import Partition
+
+from . import log, nvs
 
 _BLOCK_SIZE = 4096
 _MAGIC = b"littlefs"
@@ -77,6 +79,23 @@ def _mount():
     return "empty" if lost else "ok"
 
 
+def room(path="/"):
+    """(bytes in a block, blocks, free blocks) of the filesystem at `path`; OSError without one."""
+    block, _fragment, total, free = os.statvfs(path)[:4]
+    # LittleFS counts some blocks twice, so that a full one has more in use than there are, and MicroPython subtracts
+    # without a sign (statvfs() in extmod/vfs_lfsx.c of v1.28.0).
+    return block, total, free if 0 <= free <= total else 0
+
+
+def exists(path):
+    """Whether there is a file or folder of that name."""
+    try:
+        os.stat(path)
+    except OSError:
+        return False
+    return True
+
+
 def partition():
     """The filesystem's Partition, a block device; None when the flash has no partition 'vfs'."""
     found = Partition.find(Partition.TYPE_DATA, label="vfs")
@@ -110,7 +129,7 @@ def _both_superblocks(block_device):
 def _mark():
     """Whether this board's filesystem ever held a file."""
     try:
-        return NVS("storage").get_i32("used")
+        return nvs.store("storage").get_i32("used")
     except OSError:
         return 0
 
@@ -118,8 +137,8 @@ def _mark():
 def _set_mark(value):
     if _mark() != value:
         try:
-            nvs = NVS("storage")
-            nvs.set_i32("used", value)
-            nvs.commit()
+            store = nvs.store("storage")
+            store.set_i32("used", value)
+            store.commit()
         except OSError as error:
             log.warning("NVS cannot be written: %s", error)

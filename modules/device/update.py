@@ -13,7 +13,7 @@ from struct import unpack_from
 from micropAsyncWeb import HttpError
 from micropython import const
 
-from . import admin, log, restart, slots
+from . import admin, bootjson, log, restart, slots
 
 _BLOCK = const(4096)  # what the flash erases at once
 _DIGEST = const(32)
@@ -71,6 +71,7 @@ async def _take(request):
         raise _Refused(409, "another update is under way: try again when it is done")
     if slots.pending():
         raise _Refused(409, "the running firmware is on trial and would be lost: try again when it is confirmed")
+    _check_free()
     slot = slots.other()
     if slot is None:
         raise _Refused(507, "the partition table has no second application slot: flash the board by its serial port")
@@ -89,6 +90,7 @@ async def _take(request):
         await _receive(request, slot, length, buffer)
         found = slots.head(slot)
         await _check(slot, length, found, buffer)
+        _check_free()
         try:
             slot.set_boot()
         except OSError as error:
@@ -103,6 +105,13 @@ async def _take(request):
     log.info("update to %s in %s, restarting", slots.version(found), slot.info()[4])
     restart.soon(request)
     return {"slot": slot.info()[4], "version": slots.version(found), "size": length}
+
+
+def _check_free():
+    """Raise _Refused while settings are on trial or about to be: nobody could tell which of both has failed."""
+    problem = bootjson.hindrance()
+    if problem:
+        raise _Refused(409, problem)
 
 
 async def _receive(request, slot, length, buffer):

@@ -8,7 +8,7 @@ import esp32
 
 import device
 
-from . import boot, bootjson, clock, loop, portal, recovery, resetcause, slots, storage, watchdog
+from . import boot, bootjson, clock, loop, portal, recovery, resetcause, selftest, slots, storage, watchdog
 
 
 async def answer_status(request):
@@ -65,13 +65,13 @@ def health():
 
 
 def _idf_free():
-    """Free bytes of all heap regions of ESP-IDF, which Wi-Fi and sockets live in."""
-    return sum(region[1] for region in esp32.idf_heap_info(esp32.HEAP_DATA))
+    """Free bytes in ESP-IDF's heaps that Wi-Fi and sockets live in."""
+    return sum(region[1] for region in selftest.idf_heaps())
 
 
 def _flash():
     try:
-        block, _fragment, total, free = os.statvfs("/")[:4]
+        block, total, free = storage.room()
     except OSError:
         block = total = free = 0
     return {"filesystem": block * total, "free": block * free, "state": storage.state}

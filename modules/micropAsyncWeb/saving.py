@@ -7,6 +7,7 @@ from micropython import const
 from .parser import HttpError
 
 _ENOSPC = const(28)  # MicroPython's errno does not name it
+PART = ".uploading"  # ends the name of a file that is not whole yet: one of that name is written over
 _writing = set()  # names of the files that write_file() is at
 
 
@@ -16,7 +17,7 @@ def write_file(path, readinto, limit=None):
     bytes, 507 if there is no room for it."""
     total = 0
     block = memoryview(bytearray(512))
-    name = path + ".part"
+    name = path + PART
     while name in _writing:
         name += "+"
     _writing.add(name)

@@ -172,8 +172,11 @@ static mp_obj_t improvserial_take(mp_obj_t buffer_in) {
 }
 static MP_DEFINE_CONST_FUN_OBJ_1(improvserial_take_obj, improvserial_take);
 
-// write(data): bytes to the console as they are. As mphalport.c:151, but with the GIL, so that nobody can begin to print
-// in the middle, and not to WebREPL, whose socket might make the server's thread wait.
+// write(data): bytes to the console as they are. As mphalport.c:151, but with the GIL, so that on UART nobody begins to
+// print in the middle, and not to WebREPL, whose socket might make the server's thread wait. What may still get in between:
+// a print of more than 20 bytes that is under way on the other core without the GIL (mphalport.c:156), and, while TinyUSB
+// waits for room, anybody, as that lets go of it (mp_usbd_cdc.c:131). The packet's sum is wrong then, and clients ask again.
+// A USB host that does not read holds the server up for 500 ms (mp_usbd_cdc.h:33), USB-Serial-JTAG for 200 ms at most.
 static mp_obj_t improvserial_write(mp_obj_t data_in) {
     mp_buffer_info_t data;
     mp_get_buffer_raise(data_in, &data, MP_BUFFER_READ);

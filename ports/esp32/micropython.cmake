@@ -33,6 +33,7 @@ set(MAW_WRAPS
     esp_exceptions_helper # wlan.c
     mp_hal_stdin_rx_chr # improvserial.c
     mp_hal_stdio_poll # improvserial.c
+    pyexec_frozen_module # usbconsole.c
 )
 if(CONFIG_ETH_USE_OPENETH AND CONFIG_ETH_USE_ESP32_EMAC)
     list(APPEND MAW_WRAPS
@@ -51,6 +52,7 @@ target_sources(usermod_threadcore INTERFACE
     ${CMAKE_CURRENT_LIST_DIR}/start.c
     ${CMAKE_CURRENT_LIST_DIR}/threadcore.c
     ${CMAKE_CURRENT_LIST_DIR}/unwind.c
+    ${CMAKE_CURRENT_LIST_DIR}/usbconsole.c
     ${CMAKE_CURRENT_LIST_DIR}/wlan.c
 )
 foreach(MAW_WRAP ${MAW_WRAPS})

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import re
 import sys
 
@@ -85,7 +86,12 @@ def _run(options):
 
 def _control(options):
     with ControlClient(options.control) as client:
-        print(json.dumps(client.request(options.do, **options.args), indent=1))
+        reply = client.request(options.do, **options.args)
+    try:
+        print(json.dumps(reply, indent=1), flush=True)
+    except BrokenPipeError:
+        # Whoever reads, `head` for instance, has read enough. Python would try once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

@@ -1,9 +1,10 @@
 """The air: which access points there are around the board, and how long radio takes."""
 
-import ipaddress
 import re
 import zlib
 from dataclasses import asdict, dataclass, fields
+
+from ports.unix.ipv4 import is_ipv4
 
 # wifi_auth_mode_t of ESP-IDF v5.5
 SECURITY = {
@@ -68,7 +69,7 @@ class AccessPoint:
         yield "dhcp", delay or self.dhcp in _DHCP, "ok, none or milliseconds"
         yield "refuse", 0 <= self.refuse <= 255, "a reason code, 0 for none"
         for name in ("ip", "netmask", "gateway", "dns"):
-            yield name, _is_ipv4(getattr(self, name)), "an IPv4 address"
+            yield name, is_ipv4(getattr(self, name)), "an IPv4 address"
 
     @property
     def authmode(self):
@@ -172,11 +173,3 @@ def _mapping(value, what):
     if not isinstance(value, dict):
         raise ValueError(f"air: {what}: an object is needed, not {value!r}")
     return value
-
-
-def _is_ipv4(text):
-    try:
-        ipaddress.IPv4Address(text)
-    except ValueError:
-        return False
-    return True

@@ -65,6 +65,7 @@ class Console:
         self._ends.append(write)
 
         def detach():
+            """Take this end off."""
             if write in self._ends:
                 self._ends.remove(write)
 

@@ -3,10 +3,10 @@
 As in station.py nothing runs by itself: `advance` works off what was due by now.
 """
 
-import ipaddress
 import time
 
 from ports.unix.bus import BusError
+from ports.unix.ipv4 import is_ipv4
 
 NOWHERE = "0.0.0.0"
 _LINK = 0.05  # seconds until both ends of a cable have agreed; a real one takes two
@@ -191,14 +191,6 @@ def _check(key, value, known):
         good = value in _DHCP_WORDS or (isinstance(value, int) and not isinstance(value, bool) and value >= 0)
         remedy = "ok, none or milliseconds"
     else:
-        good, remedy = _is_ipv4(value), "an IPv4 address"
+        good, remedy = is_ipv4(value), "an IPv4 address"
     if not good:
         raise ValueError(f"cable: {key}: {value!r}: {remedy}")
-
-
-def _is_ipv4(text):
-    try:
-        ipaddress.IPv4Address(text)
-    except ValueError:
-        return False
-    return isinstance(text, str)

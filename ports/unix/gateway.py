@@ -13,6 +13,7 @@ import time
 from collections import deque
 
 from firmware.loopback import HOST
+from ports.unix.ipv4 import is_ipv4
 
 _DNS, _NTP = 53, 123
 _TIME_SERVER = "192.0.2.123"  # of a range that is nobody's (RFC 5737)
@@ -183,7 +184,7 @@ def _update(known, changes):
 def _check_names(value):
     _check_object("names", value)
     for name, ip in value.items():
-        if ip is not None and not _is_ipv4(ip):
+        if ip is not None and not is_ipv4(ip):
             raise ValueError(f"net: names: {name}: {ip!r}: an IPv4 address, or null")
 
 
@@ -212,11 +213,3 @@ def _check_forward(value):
 def _check_object(key, value):
     if not isinstance(value, dict):
         raise ValueError(f"net: {key}: an object is needed, not {value!r}")
-
-
-def _is_ipv4(text):
-    try:
-        ipaddress.IPv4Address(text)
-    except ValueError:
-        return False
-    return isinstance(text, str)

@@ -296,6 +296,7 @@ class Supervisor:
 
     def _restart_later(self, seconds, cause):
         def restart():
+            """The pause is over."""
             self._timer = None
             self._boot(cause)
 

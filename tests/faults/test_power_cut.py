@@ -265,6 +265,18 @@ def hostname_of(data):
     return json.loads(data)["hostname"]
 
 
+def saved_and_kept(cuts):
+    """The bytes of the new boot.json, which the board keeps as its last good one at once."""
+    files = files_of(cuts.after)
+    assert files["boot.json"] == files["boot.good.json"] != files_of(cuts.before)["boot.json"]
+    return files["boot.json"]
+
+
+def halves(data, *names):
+    """What the files that are written beside these may hold."""
+    return {name + ".new": (None, b"", data) for name in names}
+
+
 def test_settings_that_are_saved_at_once(tmp_path, settled):
     async def work(device):
         status, answer = await device.ask("PATCH", "/api/settings", b'{"log": {"level": "warning"}}')
@@ -277,13 +289,13 @@ def test_settings_that_are_saved_at_once(tmp_path, settled):
         await serves(device, files)
         # Nothing of the cut is in the way of the next attempt.
         await work(device)
-        return "boot.json", "boot.json.new"
+        return "boot.json", "boot.json.new", "boot.good.json", "boot.good.json.new"
 
     cuts = Cuts(tmp_path, settled, work)
-    new = files_of(cuts.after)["boot.json"]
+    new = saved_and_kept(cuts)
     assert json.loads(new)["log"] == {"level": "warning"}
     assert cuts.operations > 3
-    cuts.check({"boot.json.new": (None, b"", new)}, boot)
+    cuts.check(halves(new, "boot.json", "boot.good.json"), boot)
 
 
 def test_settings_on_trial(tmp_path, settled):
@@ -309,8 +321,8 @@ def test_settings_on_trial(tmp_path, settled):
     files = files_of(cuts.after)
     new = files["boot.json"]
     assert hostname_of(new) == hostname_of(files["boot.good.json"]) == "shed"
-    halves = {name + ".new": (None, b"", new) for name in ("boot.trial.json", "boot.good.json")}
-    cuts.check({"boot.trial.json": (None, new), "boot.tried.json": (None, new), **halves}, boot)
+    beside = halves(new, "boot.trial.json", "boot.good.json")
+    cuts.check({"boot.trial.json": (None, new), "boot.tried.json": (None, new), **beside}, boot)
 
 
 def test_a_network_that_is_added(tmp_path, settled):
@@ -325,9 +337,9 @@ def test_a_network_that_is_added(tmp_path, settled):
         await serves(device, files)
 
     cuts = Cuts(tmp_path, settled, work)
-    new = files_of(cuts.after)["boot.json"]
+    new = saved_and_kept(cuts)
     assert json.loads(new)["wifi"]["networks"][0]["ssid"] == "garage"
-    cuts.check({"boot.json.new": (None, b"", new)}, boot)
+    cuts.check(halves(new, "boot.json", "boot.good.json"), boot)
 
 
 def changed_page(settled):
@@ -347,11 +359,11 @@ def test_a_page_that_is_replaced_over_http(tmp_path, settled):
         # Nothing of the cut is in the way of the next attempt.
         await work(device)
         await serves(device, {PAGE: new})
-        return PAGE, PAGE + ".part"
+        return PAGE, PAGE + ".uploading"
 
     cuts = Cuts(tmp_path, settled, work)
     assert files_of(cuts.after)[PAGE] == new
-    cuts.check({PAGE + ".part": (None, b"", new)}, boot)
+    cuts.check({PAGE + ".uploading": (None, b"", new)}, boot)
 
 
 def test_a_new_page_in_a_new_folder(tmp_path, settled):
@@ -364,14 +376,14 @@ def test_a_new_page_in_a_new_folder(tmp_path, settled):
 
     async def boot(device, files):
         await serves(device, files)
-        if path + ".part" in files:
+        if path + ".uploading" in files:
             assert (await device.ask("PUT", "/api/files/" + path, new))[0] in (200, 201)
-            return path, path + ".part"
+            return path, path + ".uploading"
         return None
 
     cuts = Cuts(tmp_path, settled, work)
     assert files_of(cuts.after)[path] == new
-    cuts.check({path + ".part": (b"", new)}, boot)
+    cuts.check({path + ".uploading": (b"", new)}, boot)
 
 
 def test_a_page_that_mpremote_copies(tmp_path, settled):

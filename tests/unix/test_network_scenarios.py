@@ -251,6 +251,33 @@ def test_static_address_needs_no_dhcp_server(scene):
     assert board.air()["station"]["hostname"] == "shed"
 
 
+def test_a_program_that_switches_wifi_off(scene):
+    board = scene()
+    off = "import network; network.WLAN(network.WLAN.%s).active(False)"
+    board.board.exec(off % "IF_STA")
+    board.until(state="connected", address="127.0.0.1")
+    board.air(vanish="home")
+    board.until(120, state="waiting", accessPoint="desktop")
+    board.board.skip(40)
+    board.board.exec(off % "IF_AP")
+    board.board.exec(off % "IF_STA")
+    board.board.until(lambda: board.air()["ap"]["active"], 60)
+    board.until(accessPoint="desktop", guests=0)
+    board.air(appear="home")
+    board.until(state="connected", accessPoint="")
+    log = board.log()
+    assert "the link to home is lost: a program has switched Wi-Fi off" in log
+    assert "a program has switched the access point off" in log
+
+
+def test_a_program_that_joins_a_network_of_its_own(scene):
+    board = scene([], [home()])
+    board.until(state="waiting", accessPoint="shed")
+    board.board.exec(f"import network; network.WLAN(network.WLAN.IF_STA).connect('home', {SECRET!r})")
+    found = board.until(state="connected", ssid="home", accessPoint="")
+    assert found["address"] == "127.0.0.1" and found["networks"] == []
+
+
 @pytest.fixture
 def cabled(start_board):
     """A board with Ethernet in the place of Wi-Fi."""

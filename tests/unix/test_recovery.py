@@ -165,6 +165,42 @@ def test_boot_py_that_ends_in_a_soft_reset(shed):
     assert recovery(shed)[0] == 2
 
 
+RESTARTS = b"""
+import machine
+machine.Timer(1).init(mode=machine.Timer.ONE_SHOT, period=%d000, callback=lambda timer: machine.reset())
+"""
+
+
+def test_program_that_restarts_the_board_all_through_an_outage_is_not_left_out(shed):
+    wifi = {**SETTINGS["wifi"], "ap": {"mode": "never"}}
+    shed.write_file("/boot.json", json.dumps({**SETTINGS, "wifi": wifi}).encode())
+    shed.write_file("/app.py", RESTARTS % 100)
+    shed.control("air", vanish="home")
+    boots = shed.control("info")["boots"]
+    with shed.console() as console:
+        console.prompt()
+        console.write(b"import machine; machine.reset()\r")
+        console.read_until(b"machine.reset()\r\n")
+    shed.until(lambda: shed.control("info")["boots"] > boots + 10, 1500, step=20)
+    shed.control("air", appear="home")
+    shed.until(lambda: recovery(shed) == (0, ""), 60)
+
+
+def test_board_whose_programs_were_left_out_tries_them_again(shed):
+    shed.write_file("/app.py", RESET)
+    restart(shed)
+    assert recovery(shed)[0] == 2
+    # For an hour, if nobody makes it less.
+    assert shed.eval("__import__('device').selftest.again_s") == 3600
+    shed.exec("import device; device.selftest.again_s = 100")
+    shed.write_file("/app.py", b"")
+    boots = shed.control("info")["boots"]
+    shed.skip(80)
+    assert recovery(shed)[0] == 2
+    shed.until(lambda: shed.control("info")["boots"] > boots, 60, step=5)
+    assert recovery(shed) == (0, "")
+
+
 def test_resets_in_a_hurry_do_no_harm(shed):
     for _ in range(5):
         shed.hard_reset()
@@ -349,26 +385,19 @@ def forgotten(board):
     assert board.eval("[name for name in __import__('os').listdir('/') if name.endswith('.json')]") == []
 
 
-def test_factory_reset_by_the_console(shed):
+@pytest.mark.parametrize(("argument", "left"), [("", b"kept"), ("files=True", None)])
+def test_factory_reset_by_the_console(shed, argument, left):
     shed.write_file("/kept.txt", b"kept")
     with shed.console() as console:
         console.prompt()
-        console.write(b"from device import factory; factory.reset()\r")
-        console.read_until(b"factory.reset()\r\n")
+        console.write(f"from device import factory; factory.reset({argument})\r".encode())
+        console.read_until(f"({argument})\r\n".encode())
         console.read_until(PROMPT, 30)
     forgotten(shed)
-    assert shed.read_file("/kept.txt") == b"kept"
-
-
-def test_factory_reset_with_all_files(shed):
-    shed.write_file("/gone.txt", b"gone")
-    with shed.console() as console:
-        console.prompt()
-        console.write(b"from device import factory; factory.reset(files=True)\r")
-        console.read_until(b"(files=True)\r\n")
-        console.read_until(PROMPT, 30)
-    forgotten(shed)
-    assert shed.eval("__import__('os').listdir('/')") == ["rom"]
+    if left:
+        assert shed.read_file("/kept.txt") == left
+    else:
+        assert shed.eval("__import__('os').listdir('/')") == ["rom"]
 
 
 def test_factory_reset_by_the_page(shed):
@@ -397,6 +426,18 @@ def test_factory_reset_by_the_button(shed):
     shed.control("pin", id=0, value=None)
     shed.control("wait", **{"for": "listening", "boots": boots + 1})
     forgotten(shed)
+
+
+def test_pin_of_the_button_belongs_to_the_programs(shed):
+    """An output at 0 reads as a button that is held down."""
+    shed.write_file("/app.py", b"import machine\nmachine.Pin(0, machine.Pin.OUT, value=0)\n")
+    shed.control("power", on=False)
+    shed.control("power", on=True)
+    shed.wait_http()
+    boots = shed.control("info")["boots"]
+    shed.skip(45)
+    assert shed.control("info")["boots"] == boots and status(shed)["hostname"] == "shed"
+    assert shed.eval("__import__('machine').Pin(0).value()") == 0
 
 
 def test_button_is_an_ordinary_one_later(shed):

@@ -5,9 +5,10 @@ import json
 
 import pytest
 
+from firmware import partitions
+
 PASSWORD = "desktop"  # admin.password of ports/unix/boot.json
 CONFIRM = "/api/settings/confirm"
-PATCH = "application/merge-patch+json"
 NOT_CONFIRMED = "the settings on trial were not confirmed: these are the ones before"
 
 
@@ -73,7 +74,7 @@ def test_what_is_saved_at_once(admin):
     )
     assert admin.change(log={"level": "debug"}, own={"x": 1.50}) == (
         200,
-        {"saved": True, "changed": ["log"], "restart": False, "remarks": ["unknown key own is ignored"]},
+        {"saved": True, "changed": ["log", "own"], "restart": False, "remarks": ["unknown key own is ignored"]},
     )
     assert admin.board.eval("__import__('device').log.level") == 10
     assert admin.change(watchdog=60, time={"ntp": ["a", "b"]})[1]["restart"] is True
@@ -217,3 +218,79 @@ def test_broken_by_hand(admin):
     board.hard_reset()
     board.wait_http()
     assert (admin.source(), admin.problems()) == ("boot.json", [])
+
+
+def test_a_slip_by_hand_loses_nothing(admin):
+    """A change that has nothing to do with the slip is saved with all that is in force, above all the network."""
+    board = admin.board
+    board.settle()
+    whole = json.loads(board.read_file("/boot.json"))
+    wrong = dict(whole, wifi={"networks": {"ssid": "home", "password": "correct horse"}, "ap": {"mode": "never"}})
+    board.write_file("/boot.json", json.dumps(wrong).encode())
+    board.hard_reset()
+    board.wait_http()
+    assert admin.source() == "last good"
+    assert admin.change(log={"level": "debug"})[0] == 200
+    assert json.loads(board.read_file("/boot.json")) == {**whole, "log": {"level": "debug"}}
+    board.settle()
+    board.hard_reset()
+    board.wait_http()
+    assert (admin.source(), admin.status()["network"]["ssid"], admin.problems()) == ("boot.json", "home", [])
+
+
+def test_nothing_is_taken_between_the_answer_and_the_restart(admin):
+    board = admin.board
+    # The restart waits, so that there is time to send more.
+    board.exec(
+        "import asyncio\nfrom device import restart\n"
+        "async def wait(*args):\n    await asyncio.sleep(1000)\n"
+        "restart._run = wait"
+    )
+    assert admin.change(server={"maxConnections": 7})[0] == 202
+    refused = (409, {"problems": ["the board is about to restart: try again when it has"]})
+    assert admin.change(admin={"password": "changed"}) == refused
+    assert admin.change(hostname="shed") == refused
+    proof = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
+    answer = board.request("PUT", "/api/update", b"firmware", {"Authorization": f"Basic {proof}"})
+    assert (answer[0], answer[2]) == (409, b"the board is about to restart: try again when it has\n")
+    assert admin.files() == ["boot.json", "boot.trial.json"]
+    board.hard_reset()
+    admin.restarted()
+    answer = board.request("PUT", "/api/update", b"firmware", {"Authorization": f"Basic {proof}"})
+    assert (answer[0], answer[2].startswith(b"other settings are on trial")) == (409, True)
+    assert admin.ask("POST", CONFIRM)[0] == 200
+    assert json.loads(board.read_file("/boot.json"))["server"]["maxConnections"] == 7
+
+
+def test_passwords_are_not_served(admin):
+    """Neither as files of a webroot that has them, nor by what is said about a slip."""
+    assert admin.change(server={"webroot": "/"})[0] == 400
+    board = admin.board
+    board.settle()
+    whole = json.loads(board.read_file("/boot.json"))
+    wrong = {**whole, "admin": "top secret", "webrepl": "top secret", "wifi": {"networks": "home:top secret"}}
+    board.write_file("/boot.json", json.dumps(wrong).encode())
+    board.hard_reset()
+    board.wait_http()
+    assert "boot.json: admin is a text of 10 characters, must be an object" in admin.problems()
+    assert b"top secret" not in board.get("/api/status")[2] + board.get("/api/log")[2]
+
+
+def test_a_network_that_was_added_outlives_the_files(admin):
+    """Without another start: what setup page and Improv save is in both copies at once."""
+    board = admin.board
+    board.settle()
+    board.exec("from device import bootjson\nassert not bootjson.add_network('attic', 'password of it', 'shed')")
+    assert board.read_file("/boot.good.json") == board.read_file("/boot.json")
+    board.control("power", on=False)
+    with open(board.flash, "r+b") as flash:
+        flash.seek(partitions.default_table()["vfs"].offset)
+        flash.write(bytes(2 * 4096))
+    board.control("power", on=True)
+    board.wait_http()
+    status = admin.status()
+    assert (status["hostname"], status["settings"]["source"]) == ("shed", "NVS copy")
+    lines = [line for line in status["problems"] if line.startswith("boot.json") or "default settings" in line]
+    assert lines == ["boot.json cannot be read: name, networks and passwords are those of the last good start"]
+    ssids = [entry["ssid"] for entry in board.eval("__import__('device').config['wifi']['networks']")]
+    assert ssids == ["attic", "home"]

@@ -37,12 +37,20 @@ def login():
 
 
 def until_boots(board, boots):
-    """Wait until the board has started that many times."""
+    """Wait until the board has started that many times and answers."""
     deadline = time.monotonic() + 30 * board.factor
     while board.control("info")["boots"] < boots:
         assert time.monotonic() < deadline, "it does not start anew"
         time.sleep(0.05)
     board.wait_http()
+
+
+def editor(tab):
+    """The settings as /admin shows them for editing; returns the locator and what it holds."""
+    tab.open("/admin")
+    text = tab.page.get_by_label("boot.json")
+    expect(text).to_be_visible()
+    return text, json.loads(text.input_value())
 
 
 def post(board, path, body, **headers):
@@ -56,6 +64,32 @@ def test_without_a_password_it_says_how_to_set_one(board, visit):
         tab = visit()
         assert tab.open("/admin").status == 403
         expect(tab.page.get_by_text("admin.password")).to_be_visible()
+        expect(tab.page.get_by_text("opens its own Wi-Fi").first).to_be_visible()
+        # All that asks for it says the same to a browser.
+        assert tab.open("/setup").status == tab.open("/repair").status == 403
+        expect(tab.page.get_by_role("heading", name="no administrator's password")).to_be_visible()
+
+
+@pytest.mark.needs("control")
+def test_the_way_it_names_at_the_prompt_sets_a_password(board, visit):
+    with settings(board, admin={}):
+        tab = visit()
+        tab.open("/admin")
+        program = tab.page.locator("pre").inner_text()
+        boots = board.control("info")["boots"]
+        with board.console() as console:
+            console.prompt()
+            for line in program.splitlines():
+                console.write(line.encode() + b"\r")
+        until_boots(board, boots + 1)
+        proof = base64.b64encode(b"admin:battery staple").decode()
+        assert board.get("/admin", Authorization="Basic " + proof)[0] == 200
+
+
+def test_a_wrong_password_is_a_page(admin, visit):
+    tab = visit(http_credentials={**LOGIN, "password": "guess"})
+    assert tab.open("/admin").status == 401
+    expect(tab.page.get_by_role("alert")).to_contain_text("name is admin")
 
 
 def test_what_it_shows(admin, visit):
@@ -68,7 +102,8 @@ def test_what_it_shows(admin, visit):
     assert answer.header_value("Cache-Control") == "no-store"
     assert tab.errors == []
     assert tab.hosts == {"{}:{}".format(*admin.http)}
-    for text in (status["hostname"], status["address"], status["firmware"], status["machine"], status["resetCause"]):
+    texts = [status[name] for name in ("hostname", "address", "firmware", "machine", "resetCause")]
+    for text in (*texts, status["network"]["mac"]):
         expect(tab.page.get_by_text(text).first).to_be_visible()
     for name in ("Start page", "Log", "Wi-Fi setup", "Status as JSON"):
         expect(tab.page.get_by_role("link", name=name)).to_be_visible()
@@ -81,7 +116,7 @@ def test_what_it_shows(admin, visit):
     assert levels[0] == 1 and set(levels[1:]) == {2}
     # Everything that takes an input has a name that is read aloud.
     nameless = page.evaluate(
-        "[...document.querySelectorAll('input')].filter(e => !e.labels.length).map(e => e.outerHTML)"
+        "[...document.querySelectorAll('input,textarea')].filter(e => !e.labels.length).map(e => e.outerHTML)"
     )
     assert nameless == []
     assert page.evaluate("new Set([...document.querySelectorAll('[id]')].map(e => e.id)).size") == page.evaluate(
@@ -121,6 +156,77 @@ def test_settings_on_trial_can_be_kept(admin, visit):
 
 
 @pytest.mark.needs("control")
+def test_settings_are_edited_in_the_browser(admin, visit):
+    """Refused, then on trial over a restart, kept, and saved at once."""
+    boots = admin.control("info")["boots"]
+    tab = visit(http_credentials=LOGIN)
+    text, raw = editor(tab)
+    assert raw["admin"]["password"] is True
+    save, said = tab.page.get_by_role("button", name="Save"), tab.page.locator("#forsettings")
+    text.fill('{"hostname": "my shed"}')
+    save.click()
+    expect(said).to_contain_text('hostname is "my shed"')
+    text.fill("{")
+    save.click()
+    expect(said).to_contain_text("the body is")
+    assert admin.control("info")["boots"] == boots
+
+    text.fill(json.dumps({**raw, "hostname": "shed"}))
+    save.click()
+    # The page comes back by itself when the board has restarted.
+    left = tab.page.locator("#left")
+    expect(left).to_be_visible()
+    until_boots(admin, boots + 1)
+    expect(left).not_to_have_text(left.inner_text())
+    tab.page.get_by_role("button", name="Keep these settings").click()
+    expect(left).to_have_count(0)
+    text, raw = editor(tab)
+    assert raw["hostname"] == "shed"
+
+    text.fill(json.dumps({**raw, "log": {"level": "debug"}}))
+    save.click()
+    expect(said).to_have_text("Saved.")
+    text.fill(json.dumps({**raw, "watchdog": 0}))
+    save.click()
+    expect(said).to_have_text("Saved, in force after a restart.")
+    assert admin.control("info")["boots"] == boots + 1
+    with admin.raw_repl() as repl:
+        saved = json.loads(bytes(repl.fs_readfile("/boot.json")))
+    assert (saved["watchdog"], saved["admin"]["password"]) == (0, PASSWORD)
+
+
+@pytest.mark.needs("control")
+def test_settings_that_nobody_keeps(admin, visit):
+    """The page counts the seconds down, and comes back with the settings before."""
+    boots = admin.control("info")["boots"]
+    assert admin.request("PATCH", "/api/settings", b'{"hostname": "shed"}', login())[0] == 202
+    until_boots(admin, boots + 1)
+    admin.skip(50)
+    tab = visit(http_credentials=LOGIN)
+    tab.open("/admin")
+    expect(tab.page.get_by_role("heading", name="The settings are on trial")).to_have_count(1)
+    until_boots(admin, boots + 2)
+    expect(tab.page.get_by_role("heading", name="The settings are on trial")).to_have_count(0)
+    expect(tab.page.get_by_role("heading", name="Administration")).to_be_visible()
+
+
+def test_the_log_on_a_phone(admin, visit):
+    """No word of a line's head is broken, the text is below it; on a wide screen all have their columns."""
+    admin.exec("from device import log\nlog.error('%s', 'wire ' * 30)")
+    heads = "[...document.querySelectorAll('td:not(:nth-child(3))')].map(e => e.offsetHeight)"
+    lefts = "[...new Set([...document.querySelectorAll('td:nth-child(3)')].map(e => e.offsetLeft))]"
+    phone = visit(http_credentials=LOGIN, viewport=PHONE, device_scale_factor=3, is_mobile=True)
+    phone.open("/logs")
+    assert phone.page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    assert max(phone.page.evaluate(heads)) < 30
+    wide = visit(http_credentials=LOGIN, color_scheme="dark")
+    wide.open("/logs")
+    assert len(wide.page.evaluate(lefts)) == 1
+    assert [text for text in wide.page.evaluate(CONTRAST) if text["ratio"] < 4.5] == []
+    assert wide.errors == []
+
+
+@pytest.mark.needs("control")
 def test_factory_reset(admin, visit):
     boots = admin.control("info")["boots"]
     tab = visit(http_credentials=LOGIN)
@@ -128,10 +234,10 @@ def test_factory_reset(admin, visit):
     tab.page.get_by_label("Type RESET").fill("reset ")
     tab.page.get_by_role("button", name="Factory reset").click()
     expect(tab.page.get_by_role("heading", name="Everything is forgotten")).to_be_visible()
-    deadline = time.monotonic() + 30 * admin.factor
-    while admin.control("info")["boots"] == boots:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    expect(tab.page.get_by_text("Join its own Wi-Fi of that name")).to_be_visible()
+    name = tab.page.locator("b").inner_text()
+    until_boots(admin, boots + 1)
+    assert json.loads(admin.get("/api/status")[2])["network"]["accessPoint"] == name
     with admin.raw_repl() as repl:
         assert not repl.fs_exists("/boot.json")
         assert repl.fs_exists("/webroot/index.html")
@@ -194,15 +300,15 @@ def test_update_with_a_browser(admin, visit, tmp_path):
     tab.open("/admin")
     button = tab.page.get_by_role("button", name="Update")
     button.click()
-    expect(tab.page.locator("#state")).to_have_text("Choose a file first.")
+    expect(tab.page.locator("#forupdate")).to_have_text("Choose a file first.")
     (tmp_path / "notes.bin").write_bytes(b"no image" * 100)
     tab.page.get_by_label("New firmware").set_input_files(tmp_path / "notes.bin")
     button.click()
-    expect(tab.page.locator("#state")).to_contain_text("this is no application image")
+    expect(tab.page.locator("#forupdate")).to_contain_text("this is no application image")
     (tmp_path / "app.bin").write_bytes(build("8.8.8"))
     tab.page.get_by_label("New firmware").set_input_files(tmp_path / "app.bin")
     button.click()
-    expect(tab.page.locator("#state")).to_have_text("The board restarts to try it out.")
+    expect(tab.page.locator("#forupdate")).to_have_text("The board restarts to try it out.")
     # The page is loaded anew when the board is back.
     expect(tab.page.get_by_text(re.compile(r"8\.8\.8, "))).to_be_visible()
 

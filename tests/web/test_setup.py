@@ -47,21 +47,22 @@ def test_from_a_wrong_password_into_the_network(tab, board):
     page = tab.page
     page.get_by_label("lab").check()
     page.get_by_label("Password of the network").fill("wrong password")
-    page.get_by_label("Name of this device").fill("Shed")
+    page.get_by_label("The board's name").fill("Shed")
     page.get_by_role("button", name="Connect").click()
     expect(page.get_by_role("heading", name="Not connected")).to_be_visible()
     expect(page.get_by_text("wrong password")).to_be_visible()
-    page.get_by_role("link", name="Try again").click()
+    page.get_by_role("button", name="Try again").click()
     expect(page.get_by_label("lab")).to_be_checked()
-    expect(page.get_by_label("Name of this device")).to_have_value("Shed")
+    expect(page.get_by_label("The board's name")).to_have_value("Shed")
     expect(page.get_by_label("Password of the network")).to_have_value("")
     page.get_by_label("Password of the network").fill(PASSWORD)
     page.get_by_label("Password of the network").press("Enter")
     expect(page.get_by_role("heading", name="Connected", exact=True)).to_be_visible()
-    expect(page.get_by_role("link", name="http://shed.local:8080/")).to_be_visible()
+    expect(page.get_by_role("link", name="http://shed.local:8080/", exact=True)).to_be_visible()
     assert _status(board)["network"]["ssid"] == "lab"
     page.get_by_role("button", name="Finish").click()
     expect(page.get_by_text("You can close this window")).to_be_visible()
+    expect(page.get_by_role("link", name="http://shed.local:8080/", exact=True)).to_be_visible()
     assert tab.errors == []
     assert tab.hosts == {"www.example.com", "192.168.4.1:8080"}
 
@@ -96,9 +97,26 @@ def test_what_javascript_adds(visit):
     expect(password).to_have_attribute("type", "password")
     page.get_by_label("Show the password").check()
     expect(password).to_have_attribute("type", "text")
-    page.get_by_label("Its name (SSID)").fill("x")
-    expect(page.get_by_label("Another, or a hidden one")).to_be_checked()
+    page.get_by_label("The board's name").fill("Green-House")
+    expect(page.get_by_text("http://green-house.local:8080/")).to_be_visible()
+    other = page.get_by_label("Its name (SSID)")
+    page.get_by_label("Another, or a hidden one").check()
+    other.fill("x")
+    page.get_by_label("lab").check()
+    # What was typed there is not sent.
+    expect(other).to_be_hidden()
+    expect(other).to_be_disabled()
     assert tab.errors == []
+
+
+def test_looking_again_is_not_what_the_enter_key_does(tab):
+    page = tab.page
+    page.get_by_label("The board's name").fill("Shed")
+    page.get_by_role("button", name="Look again").click()
+    expect(page.get_by_label("The board's name")).to_have_value("Shed")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    page.get_by_label("The board's name").press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("Choose a network")
 
 
 def test_a_phone_that_loses_the_access_point_for_a_while(visit):
@@ -121,6 +139,7 @@ def test_is_legible_and_fits_a_phone(visit, scheme):
     tab = visit(color_scheme=scheme, **PHONE)
     tab.open("/setup")
     page = tab.page
+    page.get_by_label("Another, or a hidden one").check()  # all there is can be seen
     texts = page.evaluate(CONTRAST)
     assert len(texts) > 10
     # WCAG 2.2, success criterion 1.4.3, level AA.
@@ -134,3 +153,18 @@ def test_is_legible_and_fits_a_phone(visit, scheme):
     assert page.locator("b").count() == 0
     assert page.locator("html").get_attribute("lang") == "en"
     assert page.get_by_role("heading", level=1).count() == page.get_by_role("main").count() == 1
+
+
+def test_two_passwords_are_one_form_for_password_managers(visit, board):
+    """Chromium says in the console what it takes for several forms: a text field between two passwords."""
+    board.write_file("/boot.json", b'{"server": {"port": 8080}}')
+    board.hard_reset()
+    board.wait_http()
+    board.until(lambda: _status(board)["portal"], within=60)
+    tab = visit(**PHONE)
+    said = []
+    tab.page.on("console", lambda message: said.append(message.text))
+    tab.open("/setup")
+    expect(tab.page.get_by_label("Administrator's password")).to_be_visible()
+    expect(tab.page.get_by_label("Show the password")).to_have_count(2)
+    assert said == []

@@ -92,10 +92,10 @@ def test_sockets_suffice_for_the_largest_server():
     clients = schema["properties"]["server"]["properties"]["maxConnections"]["maximum"]
     text = (paths.BOARDS_COMMON / "sdkconfig.common").read_text("ascii")
     config = dict(line.split("=", 1) for line in text.splitlines() if line.startswith("CONFIG_"))
-    http, webrepl, dns, user = 1 + clients + 1, 3, 1, 4
+    http, webrepl, portal, others, user = 1 + clients + 1, 3, 1 + 1 + 4 + 1, 3, 4
     sockets, active = int(config["CONFIG_LWIP_MAX_SOCKETS"]), int(config["CONFIG_LWIP_MAX_ACTIVE_TCP"])
-    assert http + webrepl + dns + user <= sockets <= 64 - 6  # FD_SETSIZE, and what the console takes
-    assert (http - 1) + (webrepl - 1) + user < active
+    assert http + webrepl + portal + others + user <= sockets <= 64 - 6  # FD_SETSIZE, and what the console takes
+    assert (http - 1) + (webrepl - 1) + (portal - 2) + 1 + user < active
 
 
 def test_every_board_has_the_common_settings():

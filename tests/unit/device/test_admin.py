@@ -78,6 +78,46 @@ print(asyncio.run(admin.check(Request(), "updates are taken"))[0])
     assert run(program, tmp_path) == [general] * 3 + [words + "updates are taken", ""]
 
 
+def test_a_browser_gets_pages(tmp_path):
+    """Whoever asks for text/html; what the page says is what others get as text."""
+    program = """
+import sys
+class portal:
+    opened = False
+sys.modules["device.portal"] = device.portal = portal
+def show(*args, **names):
+    answer = asyncio.run(admin.check(Request(*args, accept="text/html,*/*;q=0.8", **names)))
+    if answer is None:
+        print("in")
+        return
+    parts, status, headers = answer
+    text = b"".join([part if isinstance(part, bytes) else part.encode() for part in parts]).decode()
+    found = [words for words in WORDS if words in text]
+    print(status, headers["Content-Type"], headers.get("WWW-Authenticate"), headers.get("Retry-After"), found)
+WORDS = "page of another site", "name is admin", "too many wrong", "password yet", 'href="/setup"', "battery", "refresh"
+show("secret"); show(); show("guess")
+show("secret", method="POST", sec_fetch_site="cross-site")
+admin._waiting = 2
+show("secret")
+admin._waiting = 0
+device.config["admin"]["password"] = ""
+show("secret")
+portal.opened = True
+show()
+"""
+    html, asked = "text/html; charset=utf-8", 'Basic realm="'
+    lines = run(program, tmp_path)
+    assert lines[0] == "in"
+    for line in lines[1:3]:
+        assert line.startswith(f"401 {html} {asked}") and line.endswith("None ['name is admin']")
+    assert lines[3:] == [
+        f"403 {html} None None ['page of another site']",
+        f"429 {html} None 1 ['too many wrong', 'refresh']",
+        f"403 {html} None None ['password yet', 'battery']",
+        f"403 {html} None None ['password yet', 'href=\"/setup\"']",
+    ]
+
+
 @pytest.mark.parametrize(
     ("fields", "allowed"),
     [

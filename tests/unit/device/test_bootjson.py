@@ -18,7 +18,16 @@ sys.modules["machine"] = machine
 import ramdisk
 from ramdisk import disk, files, start, write
 ramdisk.attach()
+import device
 from device import bootjson, log
+class recovery:
+    good = False
+sys.modules["device.recovery"] = device.recovery = recovery
+class rescue:
+    kept = None
+    def keep(config):
+        rescue.kept = config
+sys.modules["device.rescue"] = device.rescue = rescue
 
 def load(*args):
     settings, problems, source = bootjson.load(*args)

@@ -17,6 +17,7 @@ class machine:
         raise SystemExit
 class recovery:
     pressed = False
+    programs_run = False
     @staticmethod
     def button():
         return recovery.pressed
@@ -125,6 +126,27 @@ except SystemExit:
     assert run(program, tmp_path) == [str(wanted)]
 
 
+@pytest.mark.parametrize(("begin", "wanted"), [(2, None), (100, 11)])
+def test_button_is_left_to_the_programs(tmp_path, begin, wanted):
+    """Held down from the second second on; they begin in that second, or not as it is down."""
+    program = f"""
+now = 0
+factory.time = type("time", (), {{"ticks_ms": lambda: now, "ticks_diff": lambda a, b: a - b}})
+async def sleep_ms(ms):
+    global now
+    now += ms
+    recovery.pressed = now >= 1000
+    recovery.programs_run = now >= {begin} * 1000
+factory.sleep_ms = sleep_ms
+try:
+    asyncio.run(factory.watch())
+    print(None)
+except SystemExit:
+    print(now // 1000)
+"""
+    assert run(program, tmp_path) == [str(wanted)]
+
+
 def test_copy_of_the_networks(tmp_path):
     program = f"config = {CONFIG}\nrescue.keep(config)\nimport json\nprint(json.dumps(rescue.settings()))\n"
     program += "rescue.erase()\nprint(rescue.settings())\n"
@@ -144,7 +166,7 @@ def test_copy_of_the_networks(tmp_path):
 
 def test_copy_is_written_only_when_it_changes(tmp_path):
     program = f"config = {CONFIG}\nrescue.keep(config)\nos.remove('nvs.json')\n"
-    program += "from esp32 import NVS\nrescue.NVS = lambda space: store\nstore = NVS('rescue')\n"
+    program += "from device import nvs\nnvs._stores.clear()\nstore = nvs.store('rescue')\n"
     program += "store.commit = lambda: print('written')\nrescue.keep(config)\nrescue.keep(config)\n"
     assert run(program, tmp_path) == ["written"]
 
@@ -170,12 +192,35 @@ default = {{"admin": {{"password": ""}}, "wifi": {{"ap": {{"password": "of the l
 config = rescue.instead(default, found)
 print(config["admin"]["password"], len(found))
 rescue.keep({CONFIG})
-found = []
+found = ["boot.json: cannot be read: there is no filesystem", "the default settings are used"]
 config = rescue.instead(default, found)
-print(config["hostname"], config["admin"]["password"], found[0])
+print(config["hostname"], config["admin"]["password"], found)
+from device import bootjson
+print(bootjson.source)
 """
     assert run(program, tmp_path) == [
         "  admin    password of the label",
         "of the label 1",
-        "shed secret the networks and passwords of the last good start are used, a copy of them is in NVS",
+        "shed secret ['boot.json cannot be read: name, networks and passwords are those of the last good start']",
+        "NVS copy",
     ]
+
+
+def test_nvs_has_one_object_for_each_namespace(tmp_path):
+    """MicroPython never closes them."""
+    program = f"""
+from device import nvs
+opened = []
+class NVS(nvs.NVS):
+    def __init__(self, namespace):
+        opened.append(namespace)
+        super().__init__(namespace)
+nvs.NVS = NVS
+for _ in range(3):
+    rescue.keep({CONFIG})
+    rescue.settings()
+    rescue.erase()
+print(opened)
+print(nvs.store("rescue") is nvs.store("rescue"), nvs.store("other") is nvs.store("rescue"))
+"""
+    assert run(program, tmp_path) == ["['rescue']", "True False"]

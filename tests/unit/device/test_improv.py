@@ -5,6 +5,7 @@ from tests.unit.device.vm import run
 # What the service meets: a console whose packets are in a list, a network service, boot.json.
 STAGE = """
 import asyncio, device, sys
+from device import settings
 
 class Object:
     def __init__(self, **values):
@@ -52,8 +53,11 @@ boot = Object(network_service=Wifi(), hostname="shed", VERSION="1.0",
 def add_network(*what):
     stored.append(what)
     return problems
-bootjson = Object(add_network=add_network, current=lambda: {},
-    check=lambda raw: ({"wifi": {"networks": ["checked"]}}, [], []))
+def check(raw):
+    verdict = settings.check(raw)
+    return verdict.settings, verdict.problems, verdict.remarks
+current = {"hostname": "green-house", "wifi": {"networks": [{"ssid": "checked"}]}}
+bootjson = Object(add_network=add_network, current=lambda: current, check=check)
 log = Object(warning=lambda *a: logged.append(a), error=lambda *a: logged.append(a), info=lambda *a: None,
     exception=lambda *a: logged.append(a))
 for name, module in (("boot", boot), ("bootjson", bootjson), ("log", log)):
@@ -61,7 +65,7 @@ for name, module in (("boot", boot), ("bootjson", bootjson), ("log", log)):
     setattr(device, name, module)
 sys.modules["improvserial"] = Object(SIZE=256, take=take, write=write)
 sys.modules["network"] = Object(hostname=lambda name: logged.append(("hostname", name)))
-device.config = {"server": {"port": 80}, "wifi": {"networks": []}}
+device.config = settings.check({}).settings
 
 from device import improv
 
@@ -100,7 +104,7 @@ async def story():
     type(HOME)
     await until(lambda: len(sent) == 4)
     assert sent == [NO_ERROR, TRYING, (2, b"\\xff"), READY]
-    assert stored == [("home", "", "")] and boot.network_service.used is None
+    assert stored == [("home", "", "", "")] and boot.network_service.used is None
     assert logged[-1][-1] == "the filesystem is full"
 """,
     )
@@ -116,9 +120,39 @@ async def story():
     url = b"http://10.0.0.2:80/"
     assert sent == [NO_ERROR, (4, b"\\x05\\x0c\\x0bgreen-house"), NO_ERROR, TRYING, CONNECTED,
         (4, b"\\x01\\x14" + bytes((len(url),)) + url)]
-    assert stored == [("home", "", "green-house")] and logged == [("hostname", "green-house")]
-    assert boot.hostname == "green-house"
-    assert boot.network_service.used == device.config["wifi"]["networks"] == ["checked"]
+    assert stored == [("home", "", "green-house", "")] and logged == [("hostname", "green-house")]
+    assert boot.hostname == device.config["hostname"] == "green-house"
+    assert boot.network_service.used == device.config["wifi"]["networks"] == [{"ssid": "checked", "password": ""}]
+""",
+    )
+
+
+def test_host_name_is_what_it_was_when_the_network_fails(tmp_path):
+    play(
+        tmp_path,
+        """
+async def refuse(ssid, password):
+    return "wrong password"
+boot.network_service.try_network = refuse
+async def story():
+    type((5, b"green-house"), HOME)
+    await until(lambda: len(sent) == 6)
+    assert sent[4:] == [(2, b"\\x03"), READY]
+    assert [name for what, name in logged[:2]] == ["green-house", "shed"] and boot.hostname == "shed"
+""",
+    )
+
+
+def test_texts_that_cannot_be_are_not_tried(tmp_path):
+    play(
+        tmp_path,
+        """
+async def story():
+    for ssid, password in ((b"a\\tb", b""), (b"home", b"short"), (b"home", "ü".encode() * 32), (b"x" * 33, b"")):
+        type((1, bytes((len(ssid),)) + ssid + bytes((len(password),)) + password))
+        await until(lambda: len(sent) == 4)
+        assert sent == [NO_ERROR, TRYING, (2, b"\\x03"), READY], ssid
+        sent.clear()
 """,
     )
 
@@ -172,7 +206,7 @@ async def story():
     # Tried; asked meanwhile; connected; tried again. Nobody has looked for networks.
     assert sent[:6] == [NO_ERROR, TRYING, NO_ERROR, NO_ERROR, NO_ERROR, TRYING]
     assert sent[6] == CONNECTED and sent[8:] == [TRYING, (2, b"\\xff")]
-    assert stored == [("home", "", "")] and str(logged[0][-1]) == "odd"
+    assert stored == [("home", "", "", "")] and str(logged[0][-1]) == "odd"
 """,
     )
 

@@ -117,6 +117,12 @@ def quick():
 
 made = service([("home", "password1")])
 healthy = network.WLAN.isconnected
+def nothing_named():
+    made.use([])
+    return True
+def joined():
+    made._station.wlan.connect("home", "password1")
+    return True
 def off():
     if made.state == "off":
         network.WLAN.isconnected = healthy
@@ -130,6 +136,7 @@ life = [
     {}, away, lambda: made.state == "connecting", ask(lambda: made.scan()),
     lambda: made.ap_ssid, fail_in("waiting"), off, fail_in("connecting"), off,
     having(), fail_in("connected"), off, connected, lambda: not made.ap_ssid,
+    nothing_named, {}, away, having(), joined, connected,
 ]
 live(made, *life)
 wanted = {(False,) + move for move in network_service.MOVES} | {(True,) + move for move in access_point.MOVES}

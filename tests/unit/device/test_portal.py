@@ -15,6 +15,7 @@ from micropAsyncWeb import HttpError, MicropAsyncWeb
 
 async def no_dns(address):
     pass
+answer_names = captive._answer_names
 captive._answer_names = no_dns  # its port is the system's here
 
 front_port = {front}
@@ -77,14 +78,20 @@ async def short(*args, **names):
 async def main():
     task = asyncio.create_task(server.runAsync())
     load_setup()
-    await asyncio.sleep_ms(20)
+    await until(lambda: server.running)
     await test()
     await server.stop()
 
+async def until(condition):
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep_ms(10)
+    raise AssertionError("it does not come")
+
 async def opened():
     task = asyncio.create_task(portal.run(service))
-    await asyncio.sleep_ms(20)
-    assert portal.opened
+    await until(lambda: portal.opened)
     return task
 """
 
@@ -440,3 +447,51 @@ async def test():
     print(json.dumps(portal.opened))
 """
     assert run(program) is False
+
+
+def test_an_empty_datagram_does_not_end_the_dns(run):
+    """On the ESP32 a socket that has got one gives nothing any more, and says at once that it could (modsocket.c)."""
+    program = """
+from device import dns
+query = dns.query("example.org", 7)
+made, sent = [], []
+
+class Socket:
+    waiting = [b"", query, b"", query]
+    ended = closed = False
+    def __init__(self, *_):
+        made.append(self)
+    def setsockopt(self, *_):
+        pass
+    def bind(self, address):
+        if len(made) == 3:
+            raise OSError(23)
+    def setblocking(self, _):
+        pass
+    def recvfrom(self, size):
+        if self.ended:
+            return b"", None
+        request = Socket.waiting.pop(0)
+        self.ended = not request
+        return request, "client"
+    def sendto(self, reply, client):
+        sent.append(client)
+    def close(self):
+        self.closed = True
+
+async def readable(sock):
+    while not (sock.ended or Socket.waiting):
+        await asyncio.sleep_ms(10)
+
+async def test():
+    captive.socket = type("Sockets", (), {"socket": Socket, "AF_INET": 0, "SOCK_DGRAM": 0, "SOL_SOCKET": 0,
+        "SO_REUSEADDR": 0, "getaddrinfo": lambda *_: [("address",)]})
+    captive._readable = readable
+    task = asyncio.create_task(answer_names("192.168.4.1"))
+    await until(lambda: len(sent) == 2)
+    task.cancel()
+    await until(task.done)
+    print(json.dumps([sent, [sock.closed for sock in made]]))
+"""
+    # The third one could not be opened at once.
+    assert run(program) == [["client", "client"], [True, True, True, True]]

@@ -17,8 +17,9 @@ class machine:
     class Pin:
         IN = PULL_UP = 1
         level = 1
+        made = 0
         def __init__(self, *args):
-            pass
+            machine.Pin.made += 1
         def value(self):
             return self.level
     class Timer:
@@ -121,6 +122,8 @@ else:
 STARTING = "recovery.at('app.py')"
 WAITING = "recovery.booted()"
 GOOD = "recovery.booted(); recovery.succeeded()"
+# With a boot.py or main.py, which may be what ends it.
+PROGRAM = "recovery.storage.exists = lambda path: True; recovery.booted()"
 POWER, HARD, WATCHDOG, SLEEP, SOFT, OTHER = 1, 2, 3, 4, 5, 0
 
 
@@ -144,6 +147,34 @@ def test_without_an_application_in_the_other_slot(chip):
     chip.start(STARTING, other=False)
     for step in "124":
         assert chip.start(STARTING, other=False)[0] == step
+
+
+LACKS_AN_ADDRESS = """
+    seconds = %d
+    recovery.booted()
+    recovery.time = type("t", (), {"ticks_ms": lambda: 0, "ticks_diff": lambda a, b: seconds * 1000})
+    recovery.settled()
+    recovery.alone(lambda: %r)
+"""
+
+
+@pytest.mark.parametrize("cause", [HARD, WATCHDOG])
+@pytest.mark.parametrize("failed", [0, 1, 2])
+def test_resets_of_a_start_that_lacks_only_an_address_are_no_failures(chip, cause, failed):
+    """A program that restarts the board when there is no network, all through a long outage."""
+    for _ in range(failed):
+        chip.start(STARTING)
+    for _ in range(20):
+        assert chip.start(LACKS_AN_ADDRESS % (61, ""), cause)[0] == str(failed)
+    chip.start(GOOD)
+    assert chip.start() == "0 "
+
+
+@pytest.mark.parametrize(("seconds", "lack"), [(50, ""), (61, "memory")])
+def test_resets_of_a_start_that_may_lack_more_count(chip, seconds, lack):
+    for _ in range(8):
+        chip.start(LACKS_AN_ADDRESS % (seconds, lack))
+    assert chip.start()[0] == "2"
 
 
 def test_other_slot_that_works_stays(chip):
@@ -201,11 +232,17 @@ def test_somebody_in_a_hurry(chip):
 
 def test_program_that_ends_in_a_soft_reset(chip):
     """sys.exit() in boot.py: main.c begins anew, for ever."""
-    assert "".join(chip.start(WAITING, SOFT)[0] for _ in range(18)) == "0" * 13 + "1" * 3 + "2" * 2
+    assert "".join(chip.start(PROGRAM, SOFT)[0] for _ in range(18)) == "0" * 13 + "1" * 3 + "2" * 2
+
+
+def test_commands_of_mpremote_in_a_row(chip):
+    """Each begins with a soft reset. Without boot.py and main.py nothing else can make one."""
+    for _ in range(40):
+        assert chip.start(WAITING, SOFT) == "0 "
 
 
 def test_soft_resets_by_hand_do_not_count(chip):
-    later = WAITING + "; recovery.time = type('t', (), {'ticks_ms': lambda: 1, 'ticks_diff': lambda a, b: 2000})"
+    later = PROGRAM + "; recovery.time = type('t', (), {'ticks_ms': lambda: 1, 'ticks_diff': lambda a, b: 300})"
     for _ in range(15):
         assert chip.start(later + "; recovery.settled()", SOFT) == "0 "
     for _ in range(15):
@@ -282,6 +319,17 @@ def test_programs_run_up_to_step_1_and_not_while_the_button_is_down(chip):
     assert chip.start("machine.Pin.level = 0; print(recovery.allows_user_code())") == "False"
 
 
+def test_pin_of_the_button_is_left_to_the_programs(chip):
+    look = "recovery.button(); recovery.button(); print(recovery.allows_user_code(), machine.Pin.made)"
+    assert chip.start(look) == "True 1"
+    # app.py runs, and pulls the pin down.
+    low = "; machine.Pin.level = 0; print(recovery.button(), recovery.allows_user_code(), machine.Pin.made)"
+    assert chip.start(look + low) == "False True 1"
+    # Without programs it stays a button.
+    down = "recovery.button(); recovery.hide_programs(); machine.Pin.level = 0; print(recovery.button())"
+    assert chip.start(down) == "True"
+
+
 def test_settled_ten_seconds_after_the_boot_script(chip, tmp_path):
     program = """
 now = 0
@@ -298,10 +346,14 @@ def seconds(place, booted):
         now += 1000
 print(seconds("the server", False), seconds("app.py", False), recovery._phase)
 recovery._phase = 1
+recovery._settled = False
 print(seconds("app.py", True))
+# Ticks wrap after twelve days.
+now -= 1 << 29
+print(recovery.settled())
 """
     # An app.py that never returns is given as long before it counts as started.
-    assert vm.run(HEAD + program, tmp_path).splitlines() == ["None 20 7", "10"]
+    assert vm.run(HEAD + program, tmp_path).splitlines() == ["None 20 7", "10", "True"]
 
 
 def test_repl_only_starts_anew_unless_somebody_stays(tmp_path):

@@ -182,7 +182,7 @@ send("PATCH", {"x": {"z": 1}})
         "}",
         " 20",
         "200 changed=['log'] remarks=[] restart=False saved=True",
-        f"200 changed=['watchdog'] {unknown} restart=True saved=True",
+        f"200 changed=['watchdog', 'x'] {unknown} restart=True saved=True",
         "{",
         '  "log": {',
         '    "level": "error"',
@@ -190,7 +190,7 @@ send("PATCH", {"x": {"z": 1}})
         '  "x": {}',
         "}",
         " 40 30 error",
-        f"200 changed=[] {unknown} restart=False saved=True",
+        f"200 changed=['x'] {unknown} restart=False saved=True",
     ]
 
 
@@ -241,6 +241,47 @@ ask(settings_api.answer_confirm, "POST")
     lines = [f"the settings cannot be saved: {words}; nothing has changed"] * 2
     lines.append(f"the settings cannot be confirmed: {words}")
     assert ask(program, tmp_path) == [f"507 problems=['{line}']" for line in lines]
+
+
+def test_what_is_in_force_decides_on_a_trial(tmp_path):
+    """Not what the file has: it may have been edited since the start, or have given way to the last good one."""
+    program = """
+good = b'{"wifi": {"networks": [{"ssid": "a", "password": "12345678"}]}}'
+write("boot.good.json", good)
+write("boot.json", b'{"wifi": {"networks": {"ssid": "b"}}}')
+device.config = bootjson.load()[0]
+send("PATCH", {"log": {"level": "debug"}})
+print(json.loads(files()["boot.json"]) == dict(json.loads(good), log={"level": "debug"}))
+write("boot.json", b'{"wifi": {"networks": [{"ssid": "other"}]}}')
+send("PATCH", {"log": {"level": "info"}})
+print(files()["boot.json"], "other" in files()["boot.trial.json"])
+"""
+    saved, whole, restart, trial, left = ask(program, tmp_path)
+    assert saved == "200 changed=['log'] remarks=[] restart=False saved=True"
+    assert (whole, restart, trial.partition(" ")[0]) == ("True", "restart", "202")
+    assert left == '{"wifi": {"networks": [{"ssid": "other"}]}} True'
+
+
+def test_a_change_does_not_mend_a_file_away(tmp_path):
+    """Where there is no last good one either; all settings at once do replace it."""
+    program = """
+write("boot.json", b'{"watchdog": 60, "wifi": {"networks": {"ssid": "home", "password": "12345678"}}}')
+device.config = bootjson.load()[0]
+before = files()
+send("PATCH", {"log": {"level": "debug"}})
+print(files() == before)
+send("PUT", {"log": {"level": "debug"}})
+print(json.loads(files()["boot.json"]))
+write("boot.json", b'{"watchdog": 60')
+send("PATCH", {"log": {"level": "info"}})
+"""
+    answers = ask(program, tmp_path)
+    assert answers[0].startswith("409 problems=['boot.json: wifi.networks is an object, must be a list of at most 8")
+    assert answers[0].endswith("'a change would lose that: mend the file, or send all settings with PUT']")
+    assert answers[1] == "True"
+    assert answers[2].startswith("200 changed=['log', 'watchdog']")
+    assert answers[3] == "{'log': {'level': 'debug'}}"
+    assert answers[4].startswith("409 problems=['boot.json: not JSON at line 1, column 16")
 
 
 WATCH = """

@@ -287,3 +287,44 @@ with open("documents.json") as file:
     lines += vm.run(program, tmp_path).splitlines()
     assert len(lines) >= 2 * len(files) - 2
     assert not any("SECRET" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "SECRET",
+        ["SECRET"],
+        {"admin": "SECRET"},
+        {"webrepl": "SECRET"},
+        {"wifi": "SECRET"},
+        {"wifi": {"ap": "SECRET"}},
+        {"wifi": {"networks": "home:SECRET"}},
+        {"wifi": {"networks": {"ssid": "home", "psk": "SECRET"}}},
+        {"wifi": {"networks": ["SECRET"]}},
+        {"wifi": {"networks": [["home", "SECRET"]]}},
+        {"wifi": {"networks": [{"ssid": {"psk": "SECRET"}}]}},
+        {"wifi": {"networks": [{"ssid": ["SECRET"]}]}},
+        {"hostname": {"x": "SECRET"}},
+        {"time": {"ntp": {"x": "SECRET"}}},
+        {"admin": 731},
+        {"wifi": {"networks": 731}},
+        {"wifi": {"networks": [731]}},
+    ],
+    ids=json.dumps,
+)
+def test_neither_shows_what_stands_in_the_place_of_an_object(tmp_path, document):
+    """It may well be a password: these lines go to /api/status, which everybody may read."""
+    path = tmp_path / "boot.json"
+    path.write_text(json.dumps(document))
+    here = [re.sub(r"^.*?boot\.json:(\d+:\d+:)? ", "", finding.text) for finding in bootjson.inspect(path)]
+    program = f"""
+import json
+from device import bootjson
+print("\\n".join(bootjson.check(json.loads({json.dumps(document)!r}))[1]))
+"""
+    there = vm.run(program, tmp_path).splitlines()
+    assert len(here) >= 1
+    assert [line.partition(", must be")[0] for line in here if " is " in line] == [
+        line.partition(", must be")[0] for line in there if " is " in line
+    ]
+    assert not any("SECRET" in line or "731" in line for line in here + there)

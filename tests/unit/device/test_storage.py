@@ -157,3 +157,10 @@ print(sorted(found))
 """
     said = vm.run(f"HERE = {str(chip.flash.parent)!r}" + program, chip.flash.parent).splitlines()
     assert set(eval(said[-1])) <= {"ok", "empty", "damaged"} and "ok" in said[-1]
+
+
+@pytest.mark.parametrize(("free", "said"), [(3, 3), (0, 0), (4294967295, 0), (-1, 0)])
+def test_full_filesystem_has_no_room(tmp_path, free, said):
+    program = "from device import storage\n"
+    program += f"storage.os = type('os', (), {{'statvfs': lambda path: (4096, 4096, 60, {free}, {free})}})\n"
+    assert vm.run(program + "print(storage.room())\n", tmp_path) == f"(4096, 60, {said})\n"

@@ -58,6 +58,10 @@ sys.modules["machine"] = machine
 
 import device
 device.config = {"admin": {"password": "secret"}}
+class recovery:
+    def intended():
+        pass
+sys.modules["device.recovery"] = device.recovery = recovery
 from device import restart, slots, update
 from micropAsyncWeb import HttpError
 
@@ -337,3 +341,21 @@ def test_torn_entry_does_not_count(chip):
 def test_version_of_the_other_slot(chip, content, version):
     chip.write("ota_1", content)
     assert chip.do("print(slots.describe()['other']['version'])") == [version]
+
+
+def test_settings_and_firmware_are_not_on_trial_together(chip):
+    """Settings on trial, or about to be: before the upload, and again at its end."""
+    chip.put(ESP)
+    program = """
+from device import bootjson
+words = ["on trial"]
+bootjson.hindrance = lambda: words.pop(0) if len(words) > 1 else words[0]
+asyncio.run(put(Request(read('upload'))))
+words = ["", "about to restart"]
+asyncio.run(put(Request(read('upload'))))
+print(update._busy)
+"""
+    answers = chip.do(program)
+    assert answers[:3] == ["409 on trial", "[] 0", "409 about to restart"]
+    assert answers[3].startswith("[] ")
+    assert answers[4] == "False"

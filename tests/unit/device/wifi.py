@@ -5,15 +5,17 @@ from unit.device import vm
 HEAD = """
 import asyncio, gc, network
 gc.enable()  # there is no other thread
-from device import access_point, log, loop, network_service
+from device import access_point, air, log, loop, network_service, station
 from device.network_service import NetworkService
 
 async def sleep_ms(ms):
     network.now += ms
     loop.uptime_s = network.now // 1000
     await asyncio.sleep_ms(0)
-network_service.sleep_ms = sleep_ms
-network_service.ticks_ms = access_point.ticks_ms = lambda: network.now
+network_service.sleep_ms = station.sleep_ms = sleep_ms
+TIMED = network_service, access_point, air, station
+for module in TIMED:
+    module.ticks_ms = lambda: network.now
 
 def settings(networks=(), mode="fallback", static_ip="", password="12345678"):
     return {

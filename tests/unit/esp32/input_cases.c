@@ -359,6 +359,13 @@ static void case_retained_memory(void) {
     CHECK(refused(4, -1) && refused(INTPTR_MAX, 4) && refused(4, INTPTR_MAX));
 }
 
+static void case_usb_is_there_while_boot_py_runs(void) {
+    // Once more after a soft reset.
+    for (int run = 0; run < 2; run++) {
+        CHECK(fake_boot() == MICROPY_HW_ENABLE_USBDEV);
+    }
+}
+
 static const case_t cases[] = {
     CASE(packet_is_taken),
     CASE(packets_of_every_length),
@@ -377,6 +384,7 @@ static const case_t cases[] = {
     CASE(answers_go_to_every_line),
     CASE(fuzz),
     CASE(retained_memory),
+    CASE(usb_is_there_while_boot_py_runs),
 };
 
 int main(int argc, char **argv) {

@@ -21,7 +21,7 @@ HEADERS = [
     *("py/runtime.h", "py/mphal.h", "py/mpthread.h", "extmod/misc.h", "freertos/FreeRTOS.h", "freertos/task.h"),
     *("esp_cpu.h", "esp_rom_sys.h", "esp_err.h", "esp_eth.h", "esp_attr.h", "sdkconfig.h", "xtensa/hal.h"),
     *("py/ringbuf.h", "py/stream.h", "shared/runtime/interrupt_char.h", "shared/tinyusb/mp_usbd_cdc.h"),
-    *("uart.h", "usb_serial_jtag.h"),
+    *("uart.h", "usb_serial_jtag.h", "shared/runtime/pyexec.h", "shared/tinyusb/mp_usbd.h"),
 ]
 # The flags of ESP-IDF's build (tools/cmake/build.cmake), and stricter ones.
 FLAGS = [

@@ -81,7 +81,7 @@ def test_entries_of_lists(check):
 
 
 def test_not_even_an_object(check):
-    assert check("[]") == [("1:1: the file is [], must be an object", True)]
+    assert check("[]") == [("1:1: the file is a list of 0, must be an object", True)]
 
 
 def test_newline_at_the_end_of_a_value_is_no_match(check):

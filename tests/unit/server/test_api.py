@@ -115,11 +115,11 @@ def test_save(server, webroot):
         with server.connect() as client:
             client.send(head + body[:3000])
             deadline = time.monotonic() + 5
-            while not (webroot / "saved.bin.part").exists():
+            while not (webroot / "saved.bin.uploading").exists():
                 assert time.monotonic() < deadline
             # Nobody sees the half of it, and an older file is not touched.
             assert server.get("/saved.bin")[2] == (old.encode() if old else b"404 Not Found")
-        while (webroot / "saved.bin.part").exists():
+        while (webroot / "saved.bin.uploading").exists():
             assert time.monotonic() < deadline, "a broken upload left its file"
         assert server.get("/saved.bin")[2] == (old.encode() if old else b"404 Not Found")
 
@@ -133,7 +133,7 @@ def test_two_uploads_to_one_file(server, webroot):
         assert (webroot / "saved.bin").read_text() == "2" * 4000
         first.send("1" * 2000).answer()
     assert (webroot / "saved.bin").read_text() == "1" * 4000
-    assert not list(webroot.glob("*.part*"))
+    assert not list(webroot.glob("*.uploading*"))
     (webroot / "saved.bin").unlink()
 
 

@@ -56,6 +56,7 @@ class WLAN:
         self.up = False
         self.reason = 0  # as network_wlan.c keeps it: until the next attempt has ended
         self.trying = None  # (when it ends, reason or 0, ssid)
+        self.wanted = None  # SSID of the last connect()
         self.ssid = None  # associated with,
         self.point = None  # as it was when it was last there
         self.gone_at = None
@@ -71,6 +72,8 @@ class WLAN:
             raise broken.pop()
         if up != self.up and self.interface == self.IF_AP:
             events.append("AP open" if up else "AP closed")
+        if not up:
+            self._end(_LEFT)
         self.up = up
         return up
 
@@ -80,6 +83,10 @@ class WLAN:
             return self.point["channel"]
         if name == "mac":
             return b"\x02maw\0\1"
+        if name == "ssid":
+            return self.wanted
+        if not self.up:
+            raise OSError("Wifi Invalid Mode")
         if "pm" in settings:
             raise ValueError("unexpected")
         if self.trying:
@@ -92,6 +99,9 @@ class WLAN:
             raise broken.pop()
         if self.trying:
             raise OSError("Wifi Internal Error")
+        if not self.up:
+            raise OSError("Wifi Not Started")
+        self.wanted = ssid
         events.append(("connect", ssid))
         point = _point(ssid)
         if point is None:
@@ -116,6 +126,8 @@ class WLAN:
     def status(self, what=None):
         self._advance()
         if what == "stations":
+            if not self.up:
+                raise OSError("Wifi Invalid Mode")
             return [(mac,) for mac in self.guests]
         if what == "rssi":
             if not self.ssid:
@@ -135,6 +147,8 @@ class WLAN:
         global now
         events.append("scan")
         assert not self.trying, "the driver refuses to scan"
+        if not self.up:
+            raise OSError("STA must be active")
         found = []
         for ssid in sorted(air):
             point = _point(ssid)

@@ -139,12 +139,15 @@ size_t ringbuf_avail(ringbuf_t *ring);
 extern int mp_interrupt_char;
 #define MICROPY_HW_ENABLE_UART_REPL (1)
 #define MICROPY_HW_USB_CDC (!CONFIG_FREERTOS_UNICORE)
+#define MICROPY_HW_ENABLE_USBDEV MICROPY_HW_USB_CDC
 #define MICROPY_HW_ESP_USB_SERIAL_JTAG (CONFIG_FREERTOS_UNICORE)
 int uart_stdout_tx_strn(const char *text, size_t length);
 void usb_serial_jtag_poll_rx(void);
 void usb_serial_jtag_tx_strn(const char *text, size_t length);
 uintptr_t mp_usbd_cdc_poll_interfaces(uintptr_t flags);
 mp_uint_t mp_usbd_cdc_tx_strn(const char *text, mp_uint_t length);
+void mp_usbd_init(void);
+int pyexec_frozen_module(const char *name, bool allow_keyboard_interrupt);
 int mp_hal_stdin_rx_chr(void);
 uintptr_t mp_hal_stdio_poll(uintptr_t flags);
 mp_uint_t mp_hal_ticks_ms(void);
@@ -211,6 +214,9 @@ extern bool fake_held_when_raised; // the GIL, by esp_exceptions_helper()'s call
 extern esp_eth_mac_t fake_openeth;
 extern int fake_interrupts; // that were typed
 extern char fake_uart[512], fake_usb[512]; // what the console's two lines have sent
+extern bool fake_usb_runs; // TinyUSB does
+// What main.c does with _boot.py; whether its console on USB was there.
+bool fake_boot(void);
 // A millisecond of waiting without the GIL. Raises ValueError in who waits when the clock is at fake_until.
 void fake_wait(void);
 extern TickType_t fake_until;

@@ -79,6 +79,16 @@ mp_uint_t mp_usbd_cdc_tx_strn(const char *text, mp_uint_t length) {
     return length;
 }
 
+bool fake_usb_runs;
+
+void mp_usbd_init(void) {
+    fake_usb_runs = true;
+}
+
+bool fake_boot(void) {
+    return pyexec_frozen_module("_boot.py", false);
+}
+
 mp_uint_t mp_hal_ticks_ms(void) {
     return fake_ticks;
 }
