@@ -243,7 +243,7 @@ def test_make_ota_says_what_is_wrong(admin, tmp_path):
 def test_trial_ends_with_the_next_reset(admin, tmp_path):
     """An image whose network never comes up is not confirmed, and the board tells that it is on trial."""
     path = tmp_path / "app.bin"
-    data = build("4.4.4", device__selftest="async def run():\n    pass\n")
+    data = build("4.4.4", device__selftest="async def run():\n    pass\n\n\ndef idf_heaps():\n    return []\n")
     path.write_bytes(data)
     assert put(admin, data)[0] == 200
     until(admin, "ota_1", "pending")

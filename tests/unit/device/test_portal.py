@@ -117,7 +117,7 @@ PROBES = [
     ("detectportal.firefox.com", "/success.txt?ipv4", 200, "success\n"),
     ("nmcheck.gnome.org", "/check_network_status.txt", 200, "NetworkManager is online\n"),
     ("ping.archlinux.org", "/nm-check.txt", 200, "NetworkManager is online\n"),
-    ("network-test.debian.org", "/nm", 200, "NetworkManager is online\n"),
+    ("nmcheck.gnome.org", "/nm", 200, "NetworkManager is online\n"),
     ("fedoraproject.org", "/static/hotspot.txt", 200, "OK\n"),
     ("spectrum.s3.amazonaws.com", "/kindle-wifi/wifistub.html", 200, "81ce4465-7167-4dcb-835b-dcc9e44c112a"),
 ]
