@@ -353,27 +353,23 @@ def test_services_that_are_stopped_by_hand_need_no_feeding(shed):
     assert recovery(shed) == (0, "")
 
 
-def test_program_that_stops_the_services_does_not_lock_its_user_out_for_ever(shed):
-    shed.write_file("/boot.py", b"import device\ndevice.stop()\n")
+@pytest.mark.parametrize(
+    ("path", "source", "seconds", "reason"),
+    [
+        ("/boot.py", b"import device\ndevice.stop()\n", 3700, b"the watchdog ended"),
+        ("/app.py", b"import device\ndevice.server.stop()\n", 130, b"the server of the start before did not answer"),
+    ],
+    ids=["services", "server"],
+)
+def test_program_that_stops_what_its_user_needs_is_left_out(shed, path, source, seconds, reason):
+    shed.write_file(path, source)
     with shed.console() as console:
         console.prompt()
         console.write(b"import machine; machine.reset()\r")
         for step in (1, 2):
             console.read_until(b">>> ", 30)
-            shed.skip(3700)
-            console.read_until(b"step %d of 4: the watchdog ended" % step, 30)
-    assert recovery(shed)[0] == 2
-
-
-def test_server_that_does_not_answer(shed):
-    shed.write_file("/app.py", b"import device\ndevice.server.stop()\n")
-    with shed.console() as console:
-        console.prompt()
-        console.write(b"import machine; machine.reset()\r")
-        for step in (1, 2):
-            console.read_until(b">>> ", 30)
-            shed.skip(130)
-            console.read_until(b"step %d of 4: the server of the start before did not answer" % step, 30)
+            shed.skip(seconds)
+            console.read_until(b"step %d of 4: %s" % (step, reason), 30)
     assert recovery(shed)[0] == 2
 
 
